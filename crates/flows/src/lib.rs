@@ -1,1 +1,103 @@
-//! flows
+//! Flow Service: which systems profiles flow between, and what flows.
+//!
+//! In: the document set, the caller, request bodies. Out: document changes with the answer, or
+//! one precise refusal. Pure: no clock, no chance, no I/O; what other rooms know (whether an
+//! audience or a field exists, how secrets are sealed) comes in as functions.
+//!
+//! The chain is base connection (account) → source and target connection → flow. [`compile()`]
+//! turns the flows of a sandbox into what the engine works with.
+//!
+//! Always: a secret enters a document sealed only and leaves it never; an accepted setting
+//! works; members of a stored body that start with `_` are ours and never shown; an etag
+//! changes with every accepted change.
+
+mod base_connection;
+mod compile;
+mod entity;
+mod error;
+mod flow;
+mod http_target;
+mod listing;
+mod patch;
+mod runs;
+mod schema;
+mod source_connection;
+mod specs;
+mod target_connection;
+mod transformation;
+
+use model::DocChange;
+use serde_json::Value as Json;
+
+/// Base connections: accounts and streaming inlets.
+pub mod connections {
+    pub use crate::base_connection::{create, delete, get, list, patch};
+}
+/// Source connections.
+pub mod source_connections {
+    pub use crate::source_connection::{create, delete, get, list, patch};
+}
+/// Target connections.
+pub mod target_connections {
+    pub use crate::target_connection::{create, delete, get, list, patch};
+}
+/// Dataflows.
+pub mod dataflows {
+    pub use crate::flow::{LastRun, act, create, delete, get, list, patch, using_audience};
+}
+
+pub use compile::{
+    Auth, ClientCredentialsForm, FlowSpec, HttpDestination, Inlet, MappedAudience, Retry, Triggers, compile, inlets,
+};
+pub use error::{Error, Result};
+pub use listing::{PAGE_MAX, Query, SEARCH_PAGE_MAX};
+pub use runs::{
+    AudienceFigures, RunFigures, get_run, list_runs, refuse_run_action, refuse_run_create, refuse_run_write, run_json,
+};
+pub use specs::{
+    HTTP_API, HTTP_API_FLOW, PROFILE_STORE, PROVIDER, STREAMING_INLET, get_connection_spec, get_flow_spec,
+    list_connection_specs, list_flow_specs, refuse_spec_write,
+};
+
+/// The base path of this API.
+pub const BASE_PATH: &str = "/data/foundation/flowservice";
+
+/// What this room needs from outside to answer for connections.
+pub struct Outside<'a> {
+    /// Seals a secret before it goes into a document.
+    pub seal: &'a dyn Fn(&str) -> String,
+    /// Where messages are sent to, without a slash at the end; `/collection/{inletId}` is appended.
+    pub inlet_base: &'a str,
+}
+
+/// What this room asks about the rest of the sandbox before it accepts a mapping.
+pub struct Lookups<'a> {
+    /// True when the audience exists.
+    pub audience_exists: &'a dyn Fn(&str) -> bool,
+    /// `Ok` when the dotted path exists in the union schema of profiles; else what is wrong.
+    pub attribute_exists: &'a dyn Fn(&str) -> std::result::Result<(), String>,
+}
+
+/// An accepted request: the changes to append, then the answer to give.
+#[derive(Debug)]
+pub struct Decision {
+    /// Changes, in order, to be appended together.
+    pub changes: Vec<DocChange>,
+    /// HTTP status.
+    pub status: u16,
+    /// The body; null means an empty one.
+    pub body: Json,
+    /// Headers beside the usual ones; names are lower case.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+/// Reads a request body. An empty one is null, which each endpoint refuses or not by its own rule.
+pub fn parse_body(bytes: &[u8]) -> Result<Json> {
+    if bytes.is_empty() {
+        return Ok(Json::Null);
+    }
+    serde_json::from_slice(bytes).map_err(|error| Error::invalid(format!("the body is not valid JSON: {error}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,32 @@
-//! pql
+//! The Profile Query Language: text → tokens → tree → checked, compiled form → value.
+//!
+//! Floor 1; depends on `model` alone. Pure: no clock, no I/O; `now` and memberships come with the world.
+//! `parse` gives the tree, `compile` and `compile_segment` a `Query` that is shared between threads and
+//! evaluated over one profile and its events; every evaluation tells when time alone may change it.
+//! Always: no text makes it panic or recurse without bound; every refusal names bytes of the text.
+
+pub mod ast;
+mod calendar;
+mod check;
+mod compile;
+mod diagnostic;
+mod eval;
+pub mod exact_sum;
+pub mod functions;
+mod lexer;
+mod method;
+mod node;
+mod occurs;
+mod parser;
+mod print;
+mod query;
+mod token;
+mod types;
+mod value;
+
+pub use ast::Ast;
+pub use diagnostic::{Diagnostic, Diagnostics, Kind};
+pub use method::{Method, Reads};
+pub use parser::parse;
+pub use query::{Outcome, Query, Schema, World, compile, compile_segment};
+pub use value::EventView;

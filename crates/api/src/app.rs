@@ -1,0 +1,83 @@
+//! What every handler can reach, and the two ways in which handlers use documents.
+//!
+//! Read: `app.docs()`. Change: `app.change(requester, |docs, caller| service::create(docs, caller, body)).await`,
+//! where the service gives its changes and an answer; the answer comes back once they are durable.
+
+use crate::error::ApiError;
+use crate::gateway::Requester;
+use access::Keyring;
+use clock::Clock;
+use engine::{ChangeError, Current, Engine};
+use model::{Caller, DocChange, DocSet};
+use std::sync::Arc;
+
+/// The parts that the surface is built on.
+pub struct Parts {
+    /// The engine.
+    pub engine: Arc<Engine>,
+    /// Keys: tokens, secrets.
+    pub keyring: Arc<Keyring>,
+    /// Time.
+    pub clock: Clock,
+    /// `http://host:port` as clients reach this server; inlet URLs start with it.
+    pub public_url: String,
+    /// What destinations may be reached.
+    pub egress: delivery::Egress,
+    /// Accepts records.
+    pub ingest: Arc<ingest::Ingest>,
+    /// Sends exports.
+    pub delivery: Arc<delivery::Delivery>,
+    /// Copies the state into a new directory while the server runs; blocks. Gives a summary, or
+    /// why not.
+    pub backup: Arc<BackupJob>,
+}
+
+/// See [`Parts::backup`].
+pub type BackupJob = dyn Fn(&std::path::Path) -> Result<serde_json::Value, String> + Send + Sync;
+
+/// Handle to the parts; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// The surface over these parts.
+    pub fn new(parts: Parts) -> App {
+        App(Arc::new(parts))
+    }
+
+    /// The newest documents and plan.
+    pub fn current(&self) -> Arc<Current> {
+        self.engine.control().current()
+    }
+
+    /// Calls a reading service function with the newest documents.
+    pub fn read<T, E: Into<ApiError>>(
+        &self,
+        requester: &Requester,
+        f: impl FnOnce(&DocSet, &Caller<'_>) -> Result<T, E>,
+    ) -> Result<T, ApiError> {
+        let current = self.current();
+        f(&current.docs, &requester.caller(self.clock.now(), &access::fresh)).map_err(Into::into)
+    }
+
+    /// Calls a deciding service function and makes its changes durable.
+    pub async fn change<T, E: Into<ApiError>>(
+        &self,
+        requester: &Requester,
+        decide: impl FnOnce(&DocSet, &Caller<'_>) -> Result<(Vec<DocChange>, T), E>,
+    ) -> Result<T, ApiError> {
+        let now = self.clock.now();
+        let result = self.engine.control().change(|docs| decide(docs, &requester.caller(now, &access::fresh))).await;
+        result.map_err(|e| match e {
+            ChangeError::Refused(e) => e.into(),
+            ChangeError::Failed(e) => ApiError::unavailable(&e),
+        })
+    }
+}

@@ -1,0 +1,72 @@
+//! The routes, one module per service. A route module looks like this:
+//!
+//! ```ignore
+//! pub(super) fn routes() -> Router<App> {
+//!     Router::new().route("/data/core/ups/config/mergePolicies", get(list).post(create))
+//! }
+//! async fn list(State(app): State<App>, requester: Requester, Query(q): Query<…>) -> Result<Response, ApiError> {
+//!     let body = app.read(&requester, |docs, caller| segmentation::merge_policies::list(docs, caller, &q))?;
+//!     Ok(respond(200, &body, &[], "application/json"))
+//! }
+//! async fn create(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Result<Response, ApiError> {
+//!     let answer = app.change(&requester, |docs, caller| segmentation::merge_policies::create(docs, caller, body)).await?;
+//!     …
+//! }
+//! ```
+//!
+//! `Requester` is the authorised caller (gateway.rs); a service error type converts by
+//! `impl From<service::Error> for ApiError` in the route module of that service.
+
+mod catalog;
+mod collection;
+mod entities;
+mod flow_service;
+mod health;
+mod identity;
+mod ims;
+mod merge_policies;
+mod namespaces;
+mod operator;
+mod schema_registry;
+mod segment_definitions;
+
+use crate::app::App;
+use crate::error::ApiError;
+use axum::Router;
+use axum::http::{Method, Uri};
+use model::{Caller, DocSet};
+
+/// Largest body of a request that is no ingestion.
+const BODY_BYTES_MAX: usize = 4 << 20;
+
+/// All routes of the surface.
+pub fn router(app: App) -> Router {
+    Router::new()
+        .merge(schema_registry::routes())
+        .merge(catalog::routes())
+        .merge(namespaces::routes())
+        .merge(merge_policies::routes())
+        .merge(segment_definitions::routes())
+        .merge(flow_service::routes())
+        .merge(entities::routes())
+        .merge(identity::routes())
+        .merge(ims::routes())
+        .merge(operator::routes(app.clock.is_manual()))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .merge(collection::routes())
+        .merge(health::routes())
+        .fallback(not_served)
+        .with_state(app)
+}
+
+/// A path of AEP that is not served, and any other path.
+async fn not_served(method: Method, uri: Uri) -> ApiError {
+    let detail = format!("{method} {} is not served by this server", uri.path());
+    ApiError::problem(404, "urn:rivermouth:not-served", "Not served", &detail)
+}
+
+/// The union schemas of the caller's sandbox, as queries and selectors are checked against them.
+fn union_schema(docs: &DocSet, caller: &Caller<'_>) -> pql::Schema {
+    let (profile, event) = registry::union_types(docs, caller.sandbox);
+    pql::Schema { profile, event }
+}

@@ -1,0 +1,239 @@
+//! Compiles documents into plans: the one place that knows all services and the engine's words.
+//!
+//! Schemas and audiences are compiled once and kept; a plan change that does not touch them reuses
+//! what is there. The result depends on the documents alone.
+
+use activation::{FlowPlan, MappedAudience, Triggers};
+use audience::{Audience, Audiences};
+use engine::{Compiler, DatasetPlan, IdentityPath, InletPlan, Namespace, Namespaces, Plan, SandboxPlan};
+use model::{Collection, DatasetNo, DocSet, SandboxId, SmolStr, Timestamp, Type};
+use profile::{AttributeMerge, Graph, MergePolicy};
+use segmentation::{merge_policies, namespaces};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub(super) struct PlanCompiler {
+    schemas: Mutex<HashMap<SandboxId, Arc<Schemas>>>,
+    queries: Mutex<HashMap<(SandboxId, SmolStr), (SchemaMark, SmolStr, Arc<Audience>)>>,
+}
+
+/// Names one state of all schema documents of a sandbox.
+type SchemaMark = (u64, usize);
+
+struct Schemas {
+    mark: SchemaMark,
+    profile: Type,
+    event: Type,
+    datasets: HashMap<SmolStr, Arc<DatasetPlan>>,
+}
+
+impl PlanCompiler {
+    pub(super) fn new() -> PlanCompiler {
+        PlanCompiler { schemas: Mutex::default(), queries: Mutex::default() }
+    }
+
+    fn sandbox(&self, docs: &DocSet, sandbox: SandboxId) -> SandboxPlan {
+        let names = compile_namespaces(docs, sandbox);
+        let schemas = self.schemas(docs, sandbox, &names);
+        let policies = compile_policies(docs, sandbox);
+        let audiences = self.audiences(docs, sandbox, &schemas, &policies);
+        let flows = flows::compile(docs, sandbox).iter().map(|f| Arc::new(flow_plan(f, &audiences))).collect();
+        let service_field = |path: &SmolStr| {
+            let root = path.split('.').next().unwrap_or_default();
+            matches!(root, "" | "identityMap" | "segmentMembership")
+        };
+        let reads_service_fields =
+            audiences.iter().any(|a| a.query.reads().profile_paths.iter().any(service_field));
+        SandboxPlan {
+            namespaces: names,
+            inlets: flows::inlets(docs, sandbox)
+                .into_iter()
+                .map(|i| (i.inlet_id, InletPlan { connection: i.connection_id, authenticated: i.authentication_required }))
+                .collect(),
+            datasets: schemas.datasets.clone(),
+            merge_policies: policies.into_iter().map(|(_, p)| p).collect(),
+            reads_service_fields,
+            audiences,
+            flows,
+        }
+    }
+
+    fn schemas(&self, docs: &DocSet, sandbox: SandboxId, names: &Namespaces) -> Arc<Schemas> {
+        let mark = schema_mark(docs, sandbox);
+        let mut cache = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = cache.get(&sandbox).filter(|s| s.mark == mark) {
+            return found.clone();
+        }
+        let (profile, event) = registry::union_types(docs, sandbox);
+        let datasets = compile_datasets(docs, sandbox, names);
+        let schemas = Arc::new(Schemas { mark, profile, event, datasets });
+        cache.insert(sandbox, schemas.clone());
+        schemas
+    }
+
+    fn audiences(
+        &self,
+        docs: &DocSet,
+        sandbox: SandboxId,
+        schemas: &Schemas,
+        policies: &[(SmolStr, MergePolicy)],
+    ) -> Audiences {
+        let mut cache = self.queries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ordered = Vec::new();
+        for spec in segmentation::audiences(docs, sandbox) {
+            let Some(policy) = policies.iter().position(|(id, _)| *id == spec.merge_policy) else { continue };
+            let key = (sandbox, spec.id.clone());
+            let state = SmolStr::new(format!("{policy}:{}:{}:{}", spec.changed_n, spec.updated_ms, spec.name));
+            if let Some((_, _, found)) = cache.get(&key).filter(|(mark, s, _)| *mark == schemas.mark && *s == state) {
+                ordered.push(found.clone());
+                continue;
+            }
+            let Some(query) = compile_query(&spec.pql, schemas) else {
+                tracing::error!(audience = %spec.id, "an accepted audience no longer compiles and is not evaluated");
+                continue;
+            };
+            let audience = Arc::new(Audience {
+                no: spec.no,
+                id: spec.id,
+                name: spec.name,
+                query,
+                changed_n: spec.changed_n,
+                policy,
+                exclude_opt_out: spec.exclude_opt_out,
+                created: Timestamp(spec.created_ms),
+                updated: Timestamp(spec.updated_ms),
+            });
+            cache.insert(key, (schemas.mark, state, audience.clone()));
+            ordered.push(audience);
+        }
+        Audiences::new(ordered)
+    }
+}
+
+impl Compiler for PlanCompiler {
+    fn compile(&self, docs: &DocSet) -> Plan {
+        let sandboxes = access::sandboxes(docs).map(|s| (s.id, Arc::new(self.sandbox(docs, s.id)))).collect();
+        Plan { n: docs.n, sandboxes }
+    }
+}
+
+/// An accepted query keeps running when a schema changed under it: types are only for authoring.
+fn compile_query(text: &str, schemas: &Schemas) -> Option<pql::Query> {
+    let typed = pql::Schema { profile: schemas.profile.clone(), event: schemas.event.clone() };
+    let untyped = pql::Schema { profile: Type::Any, event: Type::Any };
+    pql::compile_segment(text, &typed).or_else(|_| pql::compile_segment(text, &untyped)).ok()
+}
+
+fn schema_mark(docs: &DocSet, sandbox: SandboxId) -> SchemaMark {
+    use Collection::{Class, DataType, Dataset, Descriptor, FieldGroup, Namespace, Schema};
+    let kinds = [Class, DataType, Dataset, Descriptor, FieldGroup, Namespace, Schema];
+    let all = kinds.iter().flat_map(|kind| docs.iter(sandbox, *kind));
+    all.fold((0, 0), |(newest, count), doc| (newest.max(doc.changed_n), count + 1))
+}
+
+fn compile_namespaces(docs: &DocSet, sandbox: SandboxId) -> Namespaces {
+    let mut all = Namespaces::default();
+    for namespace in namespaces::namespaces(docs, sandbox) {
+        let entry = Namespace {
+            code: namespace.code.clone(),
+            in_graph: namespace.takes_part_in_graph(),
+            rank: namespace.graph_rank(),
+            standard: !namespace.custom,
+        };
+        all.insert(namespace.id, entry);
+    }
+    all
+}
+
+fn compile_datasets(docs: &DocSet, sandbox: SandboxId, names: &Namespaces) -> HashMap<SmolStr, Arc<DatasetPlan>> {
+    let mut all = HashMap::new();
+    for doc in docs.iter(sandbox, Collection::Dataset) {
+        let Some(info) = registry::dataset(docs, sandbox, &doc.id) else { continue };
+        let schema = match registry::compile_schema(docs, sandbox, &info.schema_id) {
+            Ok(schema) => schema,
+            Err(error) => {
+                tracing::error!(dataset = %doc.id, ?error, "the schema of a data set does not compile");
+                continue;
+            }
+        };
+        let lookup = |name: &str| names.id(name).or_else(|| name.parse().ok().map(model::NamespaceId));
+        let identity_paths = registry::identity_paths(docs, sandbox, &info.schema_id, &lookup)
+            .into_iter()
+            .map(|p| IdentityPath { path: p.path, namespace: p.namespace, primary: p.primary })
+            .collect();
+        let plan = DatasetPlan {
+            no: info.no,
+            id: doc.id.clone(),
+            schema_id: info.schema_id.clone(),
+            schema,
+            identity_paths,
+            profile_enabled: info.profile_enabled,
+            identity_enabled: info.identity_enabled,
+        };
+        all.insert(doc.id.clone(), Arc::new(plan));
+    }
+    all
+}
+
+/// Merge policies by id, the default one first.
+fn compile_policies(docs: &DocSet, sandbox: SandboxId) -> Vec<(SmolStr, MergePolicy)> {
+    let mut specs = merge_policies::merge_policies(docs, sandbox);
+    specs.sort_by_key(|p| !p.default);
+    let number = |id: &SmolStr| docs.get(sandbox, Collection::Dataset, id).map(|d| DatasetNo(d.no));
+    specs
+        .into_iter()
+        .map(|spec| {
+            let policy = MergePolicy {
+                id: spec.id.clone(),
+                graph: match spec.graph {
+                    merge_policies::IdentityGraph::Pdg => Graph::Pdg,
+                    merge_policies::IdentityGraph::None => Graph::None,
+                },
+                attributes: match spec.order {
+                    merge_policies::AttributeMerge::TimestampOrdered => AttributeMerge::TimestampOrdered,
+                    merge_policies::AttributeMerge::DatasetPrecedence(ids) => {
+                        AttributeMerge::DatasetPrecedence(ids.iter().filter_map(number).collect())
+                    }
+                },
+            };
+            (spec.id, policy)
+        })
+        .collect()
+}
+
+fn flow_plan(spec: &flows::FlowSpec, audiences: &Audiences) -> FlowPlan {
+    let mut mapped: Vec<MappedAudience> = spec
+        .audiences
+        .iter()
+        .filter_map(|m| {
+            let audience = audiences.by_id(&m.audience_id)?;
+            Some(MappedAudience {
+                no: audience.no,
+                id: audience.id.clone(),
+                name: audience.name.clone(),
+                mapped_n: m.mapped_n,
+                created: audience.created,
+                updated: audience.updated,
+                mapping_created: Timestamp(m.created_ms),
+                mapping_updated: Timestamp(m.updated_ms),
+            })
+        })
+        .collect();
+    mapped.sort_by_key(|m| m.no);
+    FlowPlan {
+        no: spec.no,
+        id: spec.id.clone(),
+        name: spec.name.clone(),
+        enabled: spec.enabled,
+        audiences: mapped,
+        attributes: spec.attributes.iter().map(|path| path.split('.').map(SmolStr::new).collect()).collect(),
+        triggers: Triggers {
+            attribute: spec.triggers.attribute,
+            segmentation: spec.triggers.segmentation,
+            identity: spec.triggers.identity,
+        },
+        include_names: spec.destination.include_names,
+        include_timestamps: spec.destination.include_timestamps,
+        legacy_status: spec.destination.legacy_status,
+    }
+}

@@ -1,0 +1,241 @@
+//! One running server: all rooms wired together over a data directory.
+//!
+//! Start: lock the directory, open log and store, bring the state up to the log, listen. Stop: no
+//! new requests, running attempts finish, workers end after the batch in hand, the store is synced.
+
+mod compiler;
+mod keeper;
+mod outbox;
+
+pub(crate) use keeper::rebuild;
+
+use crate::settings::Settings;
+use access::Keyring;
+use api::{App, Parts};
+use compiler::PlanCompiler;
+use delivery::Delivery;
+use engine::Engine;
+use keeper::Keeper;
+use model::{Caller, Collection, SandboxId};
+use outbox::{Destinations, EngineOutbox};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use store::Store;
+use store_local::{DataDir, FjallStore, LocalLog, StoreOptions};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// How long running attempts may take when the server stops.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A running server.
+pub(crate) struct Server {
+    /// Where it is reached.
+    pub(crate) url: String,
+    /// The first credentials, when this start made them.
+    pub(crate) fresh_credentials: Option<serde_json::Value>,
+    pub(crate) engine: Arc<Engine>,
+    delivery: Arc<Delivery>,
+    store: Arc<FjallStore>,
+    keeper: Arc<Keeper>,
+    shutdown: watch::Sender<bool>,
+    serving: tokio::task::JoinHandle<()>,
+    directory: DataDir,
+}
+
+impl Server {
+    /// Starts a server; errors are sentences for people.
+    pub(crate) async fn start(settings: Settings) -> Result<Server, String> {
+        let directory = DataDir::open(&settings.data_dir).map_err(|e| e.to_string())?;
+        let keyring = Arc::new(Keyring::open_or_create(&directory.keys()).map_err(|e| e.to_string())?);
+        let open = settings.clone();
+        let paths = (directory.log(), directory.store());
+        let delivery_cell: Arc<OnceLock<Arc<Delivery>>> = Arc::default();
+        let wakes = delivery_cell.clone();
+        let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, wakes));
+        let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
+        let fresh_credentials = bootstrap(&engine, &keyring, &settings, directory.root()).await?;
+        let delivery = start_delivery(&engine, &settings, &delivery_cell)?;
+        let destinations = Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep);
+        destinations.apply(&engine.control().current());
+        engine.control().on_change(Box::new(move |current| destinations.apply(current)));
+        let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
+        let (shutdown, stopped) = watch::channel(false);
+        keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let app = App::new(Parts {
+            ingest: Arc::new(ingest::Ingest::new(
+                engine.clone(),
+                settings.clock.clone(),
+                ingest::Settings { future_ms_max: settings.future_ms_max, xaction_seed: access::fresh },
+            )),
+            engine: engine.clone(),
+            keyring,
+            clock: settings.clock.clone(),
+            public_url: url.clone(),
+            egress: settings.egress.clone(),
+            delivery: delivery.clone(),
+            backup: {
+                let keeper = keeper.clone();
+                Arc::new(move |to: &Path| keeper.backup(to))
+            },
+        });
+        let serving = tokio::spawn(serve(listener, api::router(app), stopped));
+        write_marker(directory.root(), &url)?;
+        tracing::info!(%url, data = %directory.root().display(), "listening");
+        Ok(Server { url, fresh_credentials, engine, delivery, store, keeper, shutdown, serving, directory })
+    }
+
+    /// Stops in order; what was acknowledged is kept.
+    pub(crate) async fn stop(self) -> Result<(), String> {
+        tracing::info!("stopping");
+        // Nobody listening means that nothing is left to stop.
+        let _ = self.shutdown.send(true);
+        if tokio::time::timeout(DRAIN, self.serving).await.is_err() {
+            tracing::warn!("some requests did not end in time");
+        }
+        if !self.delivery.drain(DRAIN).await {
+            tracing::warn!("some deliveries did not end in time; they are sent again after the next start");
+        }
+        let (engine, store) = (self.engine, self.store);
+        let ended = tokio::task::spawn_blocking(move || {
+            engine.stop();
+            store.sync()
+        });
+        ended.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+        drop(self.keeper);
+        std::fs::remove_file(self.directory.root().join(MARKER)).map_err(|e| e.to_string())?;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// File that tells commands where the server of a data directory listens.
+pub(crate) const MARKER: &str = "server.json";
+
+fn write_marker(root: &Path, url: &str) -> Result<(), String> {
+    let body = serde_json::json!({ "url": url, "pid": std::process::id() });
+    std::fs::write(root.join(MARKER), body.to_string()).map_err(|e| format!("cannot write {MARKER}: {e}"))
+}
+
+type Opened = (Arc<LocalLog>, Arc<FjallStore>, Arc<Engine>);
+
+fn open_engine(
+    settings: &Settings,
+    log: &Path,
+    store: &Path,
+    wakes: Arc<OnceLock<Arc<Delivery>>>,
+) -> Result<Opened, String> {
+    let log = Arc::new(LocalLog::open(log).map_err(|e| e.to_string())?);
+    let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
+    let store = Arc::new(FjallStore::open_with(store, options).map_err(|e| e.to_string())?);
+    if store_local::snapshot::is_unfinished(&*store).map_err(|e| e.to_string())? {
+        return Err("a rebuild of this store did not finish; run `rivermouth rebuild` again".into());
+    }
+    let engine = Engine::open(
+        log.clone(),
+        store.clone(),
+        settings.clock.clone(),
+        Box::new(PlanCompiler::new()),
+        engine::Options {
+            partitions: settings.partitions,
+            workers: worker_count(settings.workers),
+            cache_bytes: settings.cache_bytes,
+            backlog_bytes_max: settings.backlog_bytes_max,
+            on_export: Arc::new(move |flow, partition| {
+                if let Some(delivery) = wakes.get() {
+                    delivery.wake(flow, partition);
+                }
+            }),
+        },
+    );
+    Ok((log, store, Arc::new(engine.map_err(|e| e.to_string())?)))
+}
+
+fn worker_count(asked: usize) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        n => n,
+    }
+}
+
+fn start_delivery(
+    engine: &Arc<Engine>,
+    settings: &Settings,
+    cell: &OnceLock<Arc<Delivery>>,
+) -> Result<Arc<Delivery>, String> {
+    let outbox = Arc::new(EngineOutbox::new(engine.clone()));
+    let runtime = tokio::runtime::Handle::current();
+    let delivery = Delivery::start(
+        outbox,
+        settings.clock.clone(),
+        settings.egress.clone(),
+        delivery::Settings::default(),
+        runtime,
+    );
+    let delivery = Arc::new(delivery.map_err(|e| e.to_string())?);
+    Ok(cell.get_or_init(|| delivery).clone())
+}
+
+/// The first start makes the organisation, the sandbox `prod`, a client and the default policy.
+async fn bootstrap(
+    engine: &Engine,
+    keyring: &Keyring,
+    settings: &Settings,
+    root: &Path,
+) -> Result<Option<serde_json::Value>, String> {
+    let made = engine.control().change(|docs| {
+        if access::organisation(docs).is_some() {
+            return Ok((Vec::new(), None));
+        }
+        let (mut changes, credentials) =
+            access::bootstrap(keyring, &access::fresh, &settings.tenant).map_err(|e| e.to_string())?;
+        let caller = Caller {
+            org: &credentials.org_id,
+            tenant: &settings.tenant,
+            sandbox: SandboxId(1),
+            sandbox_name: "prod",
+            client: "bootstrap",
+            now: settings.clock.now(),
+            fresh: &access::fresh,
+        };
+        changes.extend(segmentation::merge_policies::bootstrap_changes(&caller));
+        Ok((changes, Some(credentials.to_json())))
+    });
+    let made: Option<serde_json::Value> = made.await.map_err(|e| match e {
+        engine::ChangeError::Refused(text) => text,
+        engine::ChangeError::Failed(e) => e.to_string(),
+    })?;
+    if let Some(credentials) = &made {
+        let pretty = serde_json::to_string_pretty(credentials).map_err(|e| e.to_string())?;
+        write_private(&root.join("credentials.json"), &pretty)?;
+    }
+    debug_assert!(engine.control().current().docs.count(SandboxId(0), Collection::Sandbox) > 0);
+    Ok(made)
+}
+
+/// Writes a file that only its owner can read.
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), String> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
+    let mut file = options.open(path).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {
+    let until = async move {
+        // An error means that the server is gone: stop as well.
+        let _ = stopped.wait_for(|s| *s).await;
+    };
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(until).await {
+        tracing::error!(%error, "the listener failed");
+    }
+}

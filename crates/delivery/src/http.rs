@@ -1,0 +1,188 @@
+//! One HTTP request: the client, name resolution under the egress rules, and reading an answer.
+//!
+//! Always: redirects are not followed, no proxy is taken from the environment, an answer's body
+//! is read up to a limit, and reasons hold neither URLs nor header values.
+
+use crate::egress::Egress;
+use crate::metrics::Class;
+use crate::pace::Signal;
+use crate::retry::retry_after_ms;
+use bytes::Bytes;
+use clock::Clock;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Request, Response, StatusCode};
+use std::error::Error;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is read of an answer at most: enough for a token, and to keep a connection in use.
+const ANSWER_BYTES_MAX: usize = 64 * 1024;
+
+/// Why an attempt failed.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    pub(crate) class: Class,
+    pub(crate) reason: String,
+    /// Whether another attempt could do better.
+    pub(crate) retry: bool,
+    pub(crate) retry_after_ms: Option<i64>,
+    pub(crate) signal: Signal,
+}
+
+/// The head of an answer, and its body where it was asked for.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) retry_after_ms: Option<i64>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// TLS of every outgoing request: ring, the public roots, HTTP/2 where the peer has it.
+pub fn tls_config() -> rustls::ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions of TLS")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls
+}
+
+/// Builds the client that all flows share.
+pub(crate) fn client(egress: &Egress, lookup: Arc<dyn Lookup>) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .tls_backend_preconfigured(tls_config())
+        .dns_resolver(Guarded { egress: egress.clone(), lookup })
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .user_agent(concat!("rivermouth/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// Sends a request; `timeout` bounds everything up to the head of the answer, and the reading of
+/// the body after it.
+pub(crate) async fn send(
+    client: &Client,
+    egress: &Egress,
+    clock: &Clock,
+    request: Request,
+    timeout: Duration,
+) -> Result<Answer, Failure> {
+    if let Err(reason) = egress.check_url(request.url()) {
+        return Err(Failure::configuration(reason));
+    }
+    let response = match tokio::time::timeout(timeout, client.execute(request)).await {
+        Err(_) => return Err(Failure::timeout(timeout)),
+        Ok(Err(error)) => return Err(Failure::transport(error)),
+        Ok(Ok(response)) => response,
+    };
+    let status = response.status();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    let retry_after_ms = retry_after.and_then(|text| retry_after_ms(text, clock.now()));
+    // The status decides. A body that does not end is left, and its connection with it.
+    let body = tokio::time::timeout(timeout, read_body(response)).await.unwrap_or_default();
+    Ok(Answer { status, retry_after_ms, body })
+}
+
+async fn read_body(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        let chunk: Bytes = chunk;
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    body
+}
+
+impl Failure {
+    pub(crate) fn configuration(reason: String) -> Failure {
+        let signal = Signal::Nothing;
+        Failure { class: Class::Configuration, reason, retry: false, retry_after_ms: None, signal }
+    }
+
+    fn timeout(timeout: Duration) -> Failure {
+        Failure {
+            class: Class::Timeout,
+            reason: format!("no answer within {} ms", timeout.as_millis()),
+            retry: true,
+            retry_after_ms: None,
+            signal: Signal::Silent,
+        }
+    }
+
+    fn transport(error: reqwest::Error) -> Failure {
+        let error = error.without_url();
+        let mut reason = error.to_string();
+        let mut cause: Option<&(dyn Error + 'static)> = error.source();
+        while let Some(at) = cause {
+            if let Some(refused) = at.downcast_ref::<Refused>() {
+                return Failure::configuration(refused.0.clone());
+            }
+            reason = format!("{reason}: {at}");
+            cause = at.source();
+        }
+        Failure {
+            class: Class::Transport,
+            reason,
+            retry: !error.is_builder(),
+            retry_after_ms: None,
+            signal: Signal::Broken,
+        }
+    }
+}
+
+/// Turns names into addresses.
+pub(crate) trait Lookup: Send + Sync + 'static {
+    fn lookup(&self, name: String) -> LookupFuture;
+}
+
+pub(crate) type LookupFuture = std::pin::Pin<Box<dyn Future<Output = std::io::Result<Vec<IpAddr>>> + Send>>;
+
+/// The operating system's resolver.
+pub(crate) struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn lookup(&self, name: String) -> LookupFuture {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|a| a.ip()).collect()) })
+    }
+}
+
+/// A resolver that only gives addresses which requests may reach.
+struct Guarded {
+    egress: Egress,
+    lookup: Arc<dyn Lookup>,
+}
+
+/// A name of which every address is refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+impl Resolve for Guarded {
+    fn resolve(&self, name: Name) -> Resolving {
+        let egress = self.egress.clone();
+        let addresses = self.lookup.lookup(name.as_str().to_owned());
+        Box::pin(async move {
+            let mut let_out = Vec::new();
+            let mut refusal = None;
+            for address in addresses.await? {
+                match egress.check_address(name.as_str(), address) {
+                    Ok(()) => let_out.push(SocketAddr::new(address, 0)),
+                    Err(reason) => refusal = Some(reason),
+                }
+            }
+            match refusal {
+                Some(reason) if let_out.is_empty() => Err(Refused(reason).into()),
+                _ => Ok(Box::new(let_out.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

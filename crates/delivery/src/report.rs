@@ -1,0 +1,62 @@
+//! Brings outcomes to the outbox, many at a time.
+//!
+//! In: outcomes of all flows. Out: [`Outbox::report`] with up to [`BATCH_MAX`] outcomes, at most
+//! [`LINGER`] after the first of them, on a blocking thread.
+//!
+//! Always: outcomes of a flow are reported in the order in which they came; all are reported
+//! before the task ends, which is when the last [`Reporter`] is dropped.
+
+use crate::flow::Handle;
+use crate::port::{ExportKey, Outbox, Outcome};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+
+const BATCH_MAX: usize = 500;
+const LINGER: Duration = Duration::from_millis(5);
+
+type Word = (Arc<Handle>, ExportKey, Outcome);
+
+/// Where flows leave their outcomes.
+#[derive(Clone)]
+pub(crate) struct Reporter(mpsc::UnboundedSender<Word>);
+
+impl Reporter {
+    /// The reporter and the listening end for [`run`].
+    pub(crate) fn new() -> (Reporter, mpsc::UnboundedReceiver<Word>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (Reporter(sender), receiver)
+    }
+
+    pub(crate) fn report(&self, handle: &Arc<Handle>, key: ExportKey, outcome: Outcome) {
+        handle.unreported.fetch_add(1, Ordering::AcqRel);
+        // No listener: delivery was dropped; the export stays waiting in the outbox.
+        let _ = self.0.send((handle.clone(), key, outcome));
+    }
+}
+
+/// Reports until all reporters are gone.
+pub(crate) async fn run(mut words: mpsc::UnboundedReceiver<Word>, outbox: Arc<dyn Outbox>) {
+    let mut batch = Vec::new();
+    while words.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        let end = Instant::now() + LINGER;
+        while batch.len() < BATCH_MAX {
+            let room = BATCH_MAX - batch.len();
+            if !matches!(timeout_at(end, words.recv_many(&mut batch, room)).await, Ok(n) if n > 0) {
+                break;
+            }
+        }
+        let (handles, outcomes): (Vec<_>, Vec<_>) =
+            batch.drain(..).map(|(h, key, outcome)| (h, (key, outcome))).unzip();
+        let outbox = outbox.clone();
+        if tokio::task::spawn_blocking(move || outbox.report(outcomes)).await.is_err() {
+            tracing::error!("reporting outcomes failed; these exports will be delivered again after a restart");
+        }
+        for handle in handles {
+            handle.unreported.fetch_sub(1, Ordering::AcqRel);
+            handle.notify.notify_one();
+        }
+    }
+}

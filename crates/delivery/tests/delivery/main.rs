@@ -1,0 +1,9 @@
+//! Delivery against real HTTP receivers on loopback, driven by a manual clock.
+
+mod world;
+
+mod destinations;
+mod hostile;
+mod oauth;
+mod order;
+mod retries;

@@ -1,0 +1,176 @@
+//! Two profiles become one: `HandOver` packs the loser, `Absorb` unites it with the winner.
+//!
+//! The loser's waiting exports stay where they are and are sent first: the winner's exports carry
+//! its lineage, and delivery starts none before those of the lineage are finished. Rows are read
+//! through the batch, since an entry must never be committed in halves.
+
+use super::PartitionWorker;
+use super::hot::{Found, Hot};
+use super::settle::Touch;
+use crate::command::Command;
+use crate::error::{Error, Result};
+use crate::key;
+use audience::Changed;
+use model::{PartitionNo, ProfileId, SandboxId};
+use profile::{Event, Row};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use store::Keyspace;
+
+impl PartitionWorker {
+    pub(super) fn await_absorb(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+        loser: ProfileId,
+    ) -> Result<()> {
+        let address = (sandbox, no, id);
+        match self.hot.take(&*self.store, address)? {
+            Found::Gone(to) => Err(Error::layout(format!("merge into {id}, which went to {to}"))),
+            Found::Here(mut hot) => {
+                hot.profile.awaiting.push(loser);
+                self.hot.put(address, hot, true);
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) fn hand_over(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+        mut hot: Box<Hot>,
+        winner: ProfileId,
+    ) -> Result<()> {
+        let address = (sandbox, no, id);
+        let was_there = hot.exists || hot.profile.created.0 != 0;
+        let before = hot.profile.realized();
+        self.set_timer(no, sandbox, id, &mut hot.profile, None);
+        let row = Row::Profile(hot.profile).encode();
+        let events = self.take_events(no, sandbox, id)?;
+        self.hot.forget(address);
+        self.batch.put(Keyspace::Profile, key::profile(sandbox, no, id), Row::Forward(winner).encode());
+        self.count_members(no, &before, &profile::Profile::default());
+        if was_there {
+            self.uncount(no, sandbox, 1, events.len() as u64);
+        }
+        let stream = key::stream(winner.partition(sandbox, self.partitions_count));
+        self.emitter.emit(stream, Command::Absorb { sandbox, profile: winner, loser: id, row, events });
+        Ok(())
+    }
+
+    /// Reads and deletes the event rows of a profile.
+    fn take_events(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+    ) -> Result<Vec<([u8; 10], Vec<u8>)>> {
+        let prefix = key::events(sandbox, no, id);
+        let mut events = Vec::new();
+        for (key, row) in self.scan_through_batch(Keyspace::Event, &prefix)? {
+            if let Some(name) = key.get(prefix.len()..).and_then(|n| n.try_into().ok()) {
+                events.push((name, row));
+            }
+            self.batch.delete(Keyspace::Event, key);
+        }
+        Ok(events)
+    }
+
+    /// Rows under a prefix as they will be once the batch is committed.
+    fn scan_through_batch(&self, keyspace: Keyspace, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+        let mut rows = BTreeMap::new();
+        self.store.scan_prefix(keyspace, prefix, &mut |key, row| {
+            rows.insert(key.to_vec(), row.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        for change in self.batch.iter().filter(|c| c.keyspace == keyspace && c.key.starts_with(prefix)) {
+            match &change.value {
+                Some(value) => drop(rows.insert(change.key.clone(), value.clone())),
+                None => drop(rows.remove(&change.key)),
+            }
+        }
+        Ok(rows)
+    }
+
+    fn uncount(&mut self, no: PartitionNo, sandbox: SandboxId, profiles: u64, events: u64) {
+        let partition = self.partition(no);
+        let stock = partition.census.stock.entry(sandbox).or_default();
+        stock.profiles = stock.profiles.saturating_sub(profiles);
+        stock.events = stock.events.saturating_sub(events);
+        partition.census_moved = true;
+    }
+
+    pub(super) fn absorb(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+        loser: ProfileId,
+        row: &[u8],
+        events: Vec<([u8; 10], Vec<u8>)>,
+    ) -> Result<()> {
+        let address = (sandbox, no, id);
+        let Found::Here(mut hot) = self.hot.take(&*self.store, address)? else {
+            return Err(Error::layout(format!("{loser} was handed over to {id}, which is gone")));
+        };
+        let Row::Profile(other) = Row::decode(row)? else {
+            return Err(Error::layout("a forwarding row was handed over"));
+        };
+        let before = hot.profile.realized();
+        let mut touch = Touch { changed: Changed { all: true, ..Changed::default() }, ..Touch::default() };
+        touch.identities = hot.profile.absorb(other, loser);
+        hot.profile.awaiting.retain(|l| *l != loser);
+        hot.merged = None;
+        for (name, row) in events {
+            if hot.names.contains(&name) {
+                continue;
+            }
+            let view = Event::decode(&row)?.view;
+            let mut row_key = key::events(sandbox, no, id);
+            row_key.extend_from_slice(&name);
+            self.batch.put(Keyspace::Event, row_key, row);
+            hot.insert_event(name, view);
+            self.partition(no).census.stock.entry(sandbox).or_default().events += 1;
+            self.partition(no).census_moved = true;
+        }
+        self.bound_identities(no, sandbox, id, &mut hot);
+        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
+        let unparked = hot.profile.awaiting.is_empty();
+        self.hot.put(address, hot, true);
+        if unparked { self.unpark(no, sandbox, id) } else { Ok(()) }
+    }
+
+    /// Applies what waited for the merge, in its order.
+    fn unpark(&mut self, no: PartitionNo, sandbox: SandboxId, id: ProfileId) -> Result<()> {
+        for (key, row) in self.scan_through_batch(Keyspace::Queue, &key::parked_of(no, sandbox, id))? {
+            self.batch.delete(Keyspace::Queue, key);
+            self.apply_to_profile(no, Command::decode(&row)?)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_profile(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+        mut hot: Box<Hot>,
+    ) -> Result<()> {
+        let address = (sandbox, no, id);
+        if !hot.exists && hot.profile.created.0 == 0 {
+            return Ok(());
+        }
+        let before = hot.profile.realized();
+        self.export_farewell(no, sandbox, id, &mut hot)?;
+        self.set_timer(no, sandbox, id, &mut hot.profile, None);
+        let events = self.take_events(no, sandbox, id)?;
+        self.hot.forget(address);
+        self.batch.delete(Keyspace::Profile, key::profile(sandbox, no, id));
+        self.count_members(no, &before, &profile::Profile::default());
+        self.uncount(no, sandbox, 1, events.len() as u64);
+        Ok(())
+    }
+}

@@ -1,0 +1,233 @@
+//! A partition worker: loads what an entry names, lets the core decide, commits all in one batch.
+//!
+//! One worker owns some of the virtual partitions; nobody else touches their rows. Entries of a
+//! partition are applied in log order, many per batch; state, progress, ledger and outbox of a
+//! batch become visible together.
+//!
+//! Always: an entry addressed to a profile that waits for a merge is parked behind it, one
+//! addressed to a profile that was merged away is forwarded. Reading rows that this batch may have
+//! written is preceded by a flush.
+
+mod apply;
+mod hot;
+mod merge;
+mod outflow;
+mod scan;
+mod settle;
+
+use crate::census::Census;
+use crate::control::Control;
+use crate::emit::Emitter;
+use crate::error::Result;
+use crate::key;
+use crate::ledger::{self, Ledger, Movement};
+use crate::plan::{Plan, SandboxPlan};
+use crate::progress::Progress;
+use hot::HotProfiles;
+pub(crate) use settle::membership_map;
+use model::{FlowNo, PartitionNo, SandboxId, Timestamp};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use store::{Batch, Entry, Keyspace, Store};
+
+/// Told after a commit that a flow has new exports in a partition.
+pub type ExportObserver = Arc<dyn Fn(FlowNo, PartitionNo) + Send + Sync>;
+
+/// Hours of ledger rows kept in memory per partition.
+const LEDGER_ROWS_MAX: usize = 1024;
+
+/// One virtual partition of this worker.
+struct Partition {
+    no: PartitionNo,
+    progress: Progress,
+    plan: Arc<Plan>,
+    census: Census,
+    census_moved: bool,
+    ledger: HashMap<(FlowNo, u32), Ledger>,
+    ledger_moved: HashSet<(FlowNo, u32)>,
+    next_due: Option<Timestamp>,
+    touched: bool,
+}
+
+/// The place of the entry in hand: effects and exports are numbered by it.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    now: Timestamp,
+    offset: u64,
+    exports: u32,
+}
+
+pub(crate) struct PartitionWorker {
+    store: Arc<dyn Store>,
+    control: Arc<Control>,
+    emitter: Emitter,
+    partitions_count: u16,
+    partitions: BTreeMap<u16, Partition>,
+    hot: HotProfiles,
+    batch: Batch,
+    outbox_moved: bool,
+    /// Partitions whose earliest timer must be read again after the commit.
+    timers_moved: HashSet<u16>,
+    wakes: HashSet<(FlowNo, PartitionNo)>,
+    on_export: ExportObserver,
+    at: At,
+}
+
+impl PartitionWorker {
+    pub(crate) fn open(
+        store: Arc<dyn Store>,
+        control: Arc<Control>,
+        emitter: Emitter,
+        partitions_count: u16,
+        mine: impl Iterator<Item = u16>,
+        cache_bytes: usize,
+        on_export: ExportObserver,
+    ) -> Result<PartitionWorker> {
+        let mut partitions = BTreeMap::new();
+        for no in mine {
+            partitions.insert(no, Partition::open(&*store, &control, PartitionNo(no))?);
+        }
+        Ok(PartitionWorker {
+            store,
+            control,
+            emitter,
+            partitions_count,
+            partitions,
+            hot: HotProfiles::new(cache_bytes),
+            batch: Batch::new(),
+            outbox_moved: false,
+            timers_moved: HashSet::new(),
+            wakes: HashSet::new(),
+            on_export,
+            at: At { now: Timestamp(0), offset: 0, exports: 0 },
+        })
+    }
+
+    /// Applies entries in order and commits them.
+    pub(crate) fn apply(&mut self, entries: &[Entry]) -> Result<()> {
+        for entry in entries {
+            let Some(no) = key::partition_of(entry.stream) else { continue };
+            let Some(partition) = self.partitions.get_mut(&no.0) else { continue };
+            if entry.offset <= partition.progress.offset {
+                continue;
+            }
+            self.at = At { now: Timestamp(entry.stamp), offset: entry.offset, exports: 0 };
+            self.emitter.begin(entry.stream, entry.offset);
+            self.apply_entry(no, entry)?;
+            if let Some(partition) = self.partitions.get_mut(&no.0) {
+                partition.progress.offset = entry.offset;
+                partition.touched = true;
+            }
+        }
+        self.flush()
+    }
+
+    /// Partitions with a timer that is due at `now`; each is named once until its tick was applied.
+    pub(crate) fn due(&mut self, now: Timestamp) -> Vec<PartitionNo> {
+        let due = self.partitions.values_mut().filter(|p| p.next_due.is_some_and(|t| t <= now));
+        due.map(|p| {
+            p.next_due = None;
+            p.no
+        })
+        .collect()
+    }
+
+    /// Streams and how far they were applied.
+    pub(crate) fn applied(&self) -> Vec<(store::StreamId, u64)> {
+        self.partitions.values().map(|p| (key::stream(p.no), p.progress.offset)).collect()
+    }
+
+    /// Makes effects durable, then commits everything since the last flush.
+    fn flush(&mut self) -> Result<()> {
+        self.emitter.append(self.at.now.0)?;
+        self.hot.write_back(&mut self.batch);
+        for partition in self.partitions.values_mut().filter(|p| p.touched) {
+            partition.write_back(&mut self.batch);
+        }
+        if !self.batch.is_empty() {
+            self.store.commit(std::mem::take(&mut self.batch))?;
+        }
+        self.outbox_moved = false;
+        for no in std::mem::take(&mut self.timers_moved) {
+            let first = scan::first_timer(&*self.store, PartitionNo(no))?;
+            if let Some(partition) = self.partitions.get_mut(&no) {
+                partition.next_due = first;
+            }
+        }
+        self.hot.shrink();
+        for (flow, partition) in self.wakes.drain() {
+            (self.on_export)(flow, partition);
+        }
+        Ok(())
+    }
+
+    fn partition(&mut self, no: PartitionNo) -> &mut Partition {
+        self.partitions.get_mut(&no.0).expect("entries are routed to the worker that owns their partition")
+    }
+
+    fn plan(&mut self, no: PartitionNo, sandbox: SandboxId) -> Arc<SandboxPlan> {
+        self.partition(no).plan.sandboxes.get(&sandbox).cloned().unwrap_or_default()
+    }
+
+    /// Moves one entry of a flow through the ledger; `instant` is the entry's.
+    fn count(&mut self, no: PartitionNo, flow: FlowNo, instant: Timestamp, movement: Movement) -> Result<()> {
+        let store = self.store.clone();
+        let partition = self.partition(no);
+        for hour in [0, ledger::hour_of(instant)] {
+            let at = (flow, hour);
+            if !partition.ledger.contains_key(&at) {
+                let row = store.get(Keyspace::Meta, &ledger::row_key(flow, hour, no))?;
+                let row = row.map(|r| Ledger::decode(&r)).transpose()?.unwrap_or_default();
+                partition.ledger.insert(at, row);
+            }
+            if let Some(row) = partition.ledger.get_mut(&at) {
+                row.apply(movement);
+            }
+            partition.ledger_moved.insert(at);
+        }
+        partition.touched = true;
+        Ok(())
+    }
+}
+
+impl Partition {
+    fn open(store: &dyn Store, control: &Control, no: PartitionNo) -> Result<Partition> {
+        let row = store.get(Keyspace::Meta, &key::progress(key::stream(no)))?;
+        let progress = row.map(|r| Progress::decode(&r)).transpose()?.unwrap_or_default();
+        let census = store.get(Keyspace::Meta, &key::census(no))?;
+        let census = census.map(|r| Census::decode(&r)).transpose()?.unwrap_or_default();
+        let mut partition = Partition {
+            no,
+            plan: control.plan_at(progress.plan_n),
+            progress,
+            census,
+            census_moved: false,
+            ledger: HashMap::new(),
+            ledger_moved: HashSet::new(),
+            next_due: None,
+            touched: false,
+        };
+        partition.next_due = scan::first_timer(store, no)?;
+        Ok(partition)
+    }
+
+    fn write_back(&mut self, batch: &mut Batch) {
+        self.touched = false;
+        batch.put(Keyspace::Meta, key::progress(key::stream(self.no)), self.progress.encode());
+        if std::mem::take(&mut self.census_moved) {
+            batch.put(Keyspace::Meta, key::census(self.no), self.census.encode());
+        }
+        for (flow, hour) in self.ledger_moved.drain() {
+            if let Some(row) = self.ledger.get(&(flow, hour)) {
+                batch.put(Keyspace::Meta, ledger::row_key(flow, hour, self.no), row.encode());
+            }
+        }
+        if self.ledger.len() > LEDGER_ROWS_MAX {
+            self.ledger.clear();
+        }
+    }
+
+    fn set_due(&mut self, due: Timestamp) {
+        self.next_due = Some(self.next_due.map_or(due, |d| d.min(due)));
+    }
+}

@@ -1,0 +1,535 @@
+//! The running engine: opens state, brings it up to the log, then follows the log.
+//!
+//! Start: read how far each stream was applied, find the effects that the log already holds, feed
+//! the workers everything beyond, then switch them to live entries. A worker whose batch fails
+//! (full disk) starts again from the store and the log; until it has caught up the engine is not
+//! ready and ingest is refused.
+
+use crate::command::{Command, Outcome};
+use crate::control::{Control, stored_offset};
+use crate::emit::{Emitter, Known};
+use crate::error::{Error, Result};
+use crate::identity_worker::{IdentityWorker, linking_xids, profile_of};
+use crate::key;
+use crate::partition::{ExportObserver, PartitionWorker};
+use crate::plan::Compiler;
+use crate::progress::Progress;
+use clock::Clock;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
+use model::codec::Reader;
+use model::{DatasetNo, FlowNo, PartitionNo, ProfileId, SandboxId, Timestamp};
+use parking_lot::Mutex;
+use profile::Record;
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use store::{Appended, Batch, Entry, Keyspace, Log, Store, StreamId};
+
+/// Entries applied per commit at most.
+const BATCH_ENTRIES: usize = 1024;
+/// How long an idle worker waits before it looks at its timers again.
+const IDLE: Duration = Duration::from_millis(200);
+/// The same on a manual clock, which can jump at any time.
+const IDLE_MANUAL: Duration = Duration::from_millis(5);
+
+/// What can be chosen at start.
+pub struct Options {
+    /// Virtual partitions; fixed for the life of a data directory.
+    pub partitions: u16,
+    /// Partition worker threads.
+    pub workers: usize,
+    /// Bytes of decoded profiles kept in memory, over all workers.
+    pub cache_bytes: usize,
+    /// Bytes of accepted entries that may wait to be applied before ingest is refused.
+    pub backlog_bytes_max: u64,
+    /// Told when a flow has new exports.
+    pub on_export: ExportObserver,
+}
+
+/// A record's place in the log.
+pub type Placed = (StreamId, Vec<u8>);
+
+#[derive(Default)]
+struct Gauges {
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    applied: AtomicU64,
+    failed: AtomicU64,
+}
+
+/// The engine of one data directory.
+pub struct Engine {
+    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
+    clock: Clock,
+    control: Arc<Control>,
+    partitions: u16,
+    backlog_bytes_max: u64,
+    gauges: Arc<Gauges>,
+    stop: Arc<AtomicBool>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// Entries on their way from the log to the workers.
+struct Routes {
+    identity: Sender<Entry>,
+    workers: Vec<Sender<Entry>>,
+    gauges: Arc<Gauges>,
+}
+
+impl Routes {
+    fn send(&self, entry: &Entry) {
+        let to = match key::partition_of(entry.stream) {
+            Some(partition) => &self.workers[usize::from(partition.0) % self.workers.len()],
+            None if entry.stream == key::IDENTITY => &self.identity,
+            None => return,
+        };
+        self.gauges.entries.fetch_add(1, Ordering::AcqRel);
+        self.gauges.bytes.fetch_add(entry.payload.len() as u64, Ordering::AcqRel);
+        // A closed channel means that the engine is stopping: the log keeps the entry.
+        drop(to.send(entry.clone()));
+    }
+}
+
+impl Engine {
+    /// Opens the state and starts the workers. Returns once everything in the log is applied.
+    pub fn open(
+        log: Arc<dyn Log>,
+        store: Arc<dyn Store>,
+        clock: Clock,
+        compiler: Box<dyn Compiler>,
+        options: Options,
+    ) -> Result<Engine> {
+        check_layout(&*store, options.partitions)?;
+        clock.raise_to(Timestamp(log.last_stamp()));
+        let (known, tail) = survey(&*log, &*store, options.partitions)?;
+        let known = Arc::new(known);
+        let control =
+            Arc::new(Control::open(log.clone(), store.clone(), clock.clone(), compiler, options.partitions, tail)?);
+        let gauges = Arc::new(Gauges::default());
+        let stop = Arc::new(AtomicBool::new(false));
+        let emitter = || Emitter::new(log.clone(), known.clone());
+        let mut threads = Vec::new();
+        let (identity, receiver) = unbounded();
+        let worker = IdentityWorker::open(store.clone(), emitter(), options.partitions)?;
+        let shared = Shared { log: log.clone(), clock: clock.clone(), gauges: gauges.clone(), stop: stop.clone() };
+        let reopen = {
+            let (store, log, known) = (store.clone(), log.clone(), known.clone());
+            let partitions = options.partitions;
+            move || IdentityWorker::open(store.clone(), Emitter::new(log.clone(), known.clone()), partitions)
+        };
+        threads.push(spawn("identity", move || run(worker, receiver, &shared, &reopen))?);
+        let count = options.workers.clamp(1, usize::from(options.partitions));
+        let mut workers = Vec::new();
+        for index in 0..count {
+            let (sender, receiver) = unbounded();
+            let open = {
+                let (store, log, known, control) = (store.clone(), log.clone(), known.clone(), control.clone());
+                let (partitions, on_export) = (options.partitions, options.on_export.clone());
+                let cache = options.cache_bytes / count;
+                move || {
+                    let mine = (0..partitions).filter(|p| usize::from(*p) % count == index);
+                    let emitter = Emitter::new(log.clone(), known.clone());
+                    PartitionWorker::open(
+                        store.clone(),
+                        control.clone(),
+                        emitter,
+                        partitions,
+                        mine,
+                        cache,
+                        on_export.clone(),
+                    )
+                }
+            };
+            let worker = open()?;
+            let shared = Shared { log: log.clone(), clock: clock.clone(), gauges: gauges.clone(), stop: stop.clone() };
+            threads.push(spawn("partitions", move || run(worker, receiver, &shared, &open))?);
+            workers.push(sender);
+        }
+        feed(&log, &*store, Routes { identity, workers, gauges: gauges.clone() }, options.partitions)?;
+        let engine = Engine {
+            log,
+            store,
+            clock,
+            control,
+            partitions: options.partitions,
+            backlog_bytes_max: options.backlog_bytes_max,
+            gauges,
+            stop,
+            threads: Mutex::new(threads),
+        };
+        engine.wait_applied()?;
+        Ok(engine)
+    }
+
+    /// Documents and plans.
+    pub fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// The store, for reading.
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The log, for its figures.
+    pub fn log(&self) -> &dyn Log {
+        &*self.log
+    }
+
+    /// Virtual partitions.
+    pub fn partitions(&self) -> u16 {
+        self.partitions
+    }
+
+    /// Entries accepted and not yet applied.
+    pub fn backlog_entries(&self) -> u64 {
+        self.gauges.entries.load(Ordering::Acquire)
+    }
+
+    /// Entries applied since start.
+    pub fn applied_entries(&self) -> u64 {
+        self.gauges.applied.load(Ordering::Acquire)
+    }
+
+    /// True while workers follow the log; false while one is starting again after a failure.
+    pub fn is_ready(&self) -> bool {
+        self.gauges.failed.load(Ordering::Acquire) == 0
+    }
+
+    /// True when new records should be refused for now (design, §11.8).
+    pub fn is_lagging(&self) -> bool {
+        !self.is_ready() || self.gauges.bytes.load(Ordering::Acquire) > self.backlog_bytes_max
+    }
+
+    /// Where a record goes: straight to its profile when all its identities are known and of one
+    /// profile, else to the identity stream.
+    pub fn place(&self, sandbox: SandboxId, record: Record) -> Result<Placed> {
+        let mut profile: Option<ProfileId> = None;
+        for xid in linking_xids(sandbox, &record) {
+            match (profile_of(&*self.store, sandbox, xid)?, profile) {
+                (Some(found), None) => profile = Some(found),
+                (Some(found), Some(same)) if found == same => {}
+                _ => return Ok((key::IDENTITY, Command::Resolve { sandbox, record }.encode())),
+            }
+        }
+        let Some(profile) = profile else {
+            return Ok((key::IDENTITY, Command::Resolve { sandbox, record }.encode()));
+        };
+        let stream = key::stream(profile.partition(sandbox, self.partitions));
+        let received = self.clock.now();
+        Ok((stream, Command::Apply { sandbox, profile, received, record }.encode()))
+    }
+
+    /// Where a record that does not fit its schema is kept.
+    pub fn place_in_quarantine(&self, sandbox: SandboxId, dataset: DatasetNo, message: &[u8], violations: &[u8]) -> Placed {
+        let command = Command::Quarantine {
+            sandbox,
+            dataset,
+            message: message.to_vec(),
+            violations: violations.to_vec(),
+        };
+        let sum = message.iter().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(*b)));
+        (key::stream(PartitionNo((sum % u64::from(self.partitions)) as u16)), command.encode())
+    }
+
+    /// Makes placed records durable, all or none.
+    pub async fn append(&self, placed: Vec<Placed>) -> Result<Appended> {
+        let (done, durable) = tokio::sync::oneshot::channel();
+        let now = self.clock.now();
+        self.log.submit(placed, now.0, Box::new(move |result| drop(done.send(result))));
+        durable.await.map_err(|_| Error::stopped())?.map_err(Error::from)
+    }
+
+    /// Deletes a profile and its events.
+    pub async fn delete_profile(&self, sandbox: SandboxId, profile: ProfileId) -> Result<()> {
+        let stream = key::stream(profile.partition(sandbox, self.partitions));
+        self.append(vec![(stream, Command::DeleteProfile { sandbox, profile }.encode())]).await.map(drop)
+    }
+
+    /// Replays dead letters, named by partition and number.
+    pub async fn replay_dead(&self, flow: FlowNo, letters: &[(PartitionNo, u64)]) -> Result<()> {
+        let placed = by_partition(letters, |seqs| Command::ReplayDead { flow, seqs });
+        self.append(placed).await.map(drop)
+    }
+
+    /// Removes records from quarantine.
+    pub async fn release_quarantine(&self, sandbox: SandboxId, names: &[(PartitionNo, u64)]) -> Result<()> {
+        let placed = by_partition(names, |numbers| Command::ReleaseQuarantine { sandbox, numbers });
+        self.append(placed).await.map(drop)
+    }
+
+    /// Writes outcomes of deliveries into the log; blocks until they are durable.
+    pub fn report(&self, outcomes: Vec<(FlowNo, PartitionNo, u64, Outcome)>) -> Result<()> {
+        let mut by_partition: HashMap<PartitionNo, Vec<(FlowNo, u64, Outcome)>> = HashMap::new();
+        for (flow, partition, seq, outcome) in outcomes {
+            by_partition.entry(partition).or_default().push((flow, seq, outcome));
+        }
+        let placed = by_partition
+            .into_iter()
+            .map(|(partition, outcomes)| (key::stream(partition), Command::Outcomes { outcomes }.encode()))
+            .collect();
+        self.log.append(placed, self.clock.now().0).map(drop).map_err(Error::from)
+    }
+
+    /// Blocks until everything accepted so far is applied.
+    pub fn wait_applied(&self) -> Result<()> {
+        while self.backlog_entries() > 0 {
+            if self.stop.load(Ordering::Acquire) {
+                return Err(Error::stopped());
+            }
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
+        Ok(())
+    }
+
+    /// Stops the workers after the batch in hand. The log keeps what they have not applied.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        for thread in self.threads.lock().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a worker had panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn by_partition(names: &[(PartitionNo, u64)], command: impl Fn(Vec<u64>) -> Command) -> Vec<Placed> {
+    let mut grouped: HashMap<PartitionNo, Vec<u64>> = HashMap::new();
+    for (partition, number) in names {
+        grouped.entry(*partition).or_default().push(*number);
+    }
+    grouped.into_iter().map(|(partition, numbers)| (key::stream(partition), command(numbers).encode())).collect()
+}
+
+/// A data directory keeps its format and its number of partitions.
+fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
+    let mut wanted = vec![key::FORMAT];
+    wanted.extend_from_slice(&partitions.to_be_bytes());
+    match store.get(Keyspace::Meta, &key::format())? {
+        None => {
+            let mut batch = Batch::new();
+            batch.put(Keyspace::Meta, key::format(), wanted);
+            Ok(store.commit(batch)?)
+        }
+        Some(found) if found == wanted => Ok(()),
+        Some(found) if found.first() != Some(&key::FORMAT) => {
+            Err(Error::layout("the store has an older format; run `rivermouth rebuild`"))
+        }
+        Some(found) => {
+            let there = found.get(1..3).and_then(|b| b.try_into().ok()).map_or(0, u16::from_be_bytes);
+            Err(Error::layout(format!("this data directory has {there} partitions, the settings say {partitions}")))
+        }
+    }
+}
+
+/// The effects that the log holds beyond what their receivers have applied, and new control entries.
+fn survey(log: &dyn Log, store: &dyn Store, partitions: u16) -> Result<(Known, Vec<Entry>)> {
+    let mut known = Known::new();
+    let mut applied: HashMap<StreamId, u64> = HashMap::new();
+    applied.insert(key::CONTROL, stored_offset(store, key::CONTROL)?);
+    for stream in (0..partitions).map(|p| key::stream(PartitionNo(p))).chain([key::IDENTITY]) {
+        let row = store.get(Keyspace::Meta, &key::progress(stream))?;
+        let progress = row.map(|r| Progress::decode(&r)).transpose()?.unwrap_or_default();
+        applied.insert(stream, progress.offset);
+        known.extend(progress.seen.iter().map(|(source, mark)| ((StreamId(*source), stream), *mark)));
+    }
+    for (stream, offset) in &applied {
+        if log.last(*stream) < *offset {
+            let text = format!("the log ends before what the store has applied (stream {})", stream.0);
+            return Err(Error::layout(text));
+        }
+    }
+    let mut next: HashMap<StreamId, u64> = applied.iter().map(|(s, o)| (*s, o + 1)).collect();
+    let (mut tail, mut fault) = (Vec::new(), None);
+    log.replay(&|stream| applied.get(&stream).copied().unwrap_or(0), &mut |entry| {
+        let expected = next.entry(entry.stream).or_insert(1);
+        if entry.offset != *expected {
+            fault = Some(Error::layout(
+                "the store is older than what the log still holds; run `rivermouth rebuild`".to_owned(),
+            ));
+            return ControlFlow::Break(());
+        }
+        *expected += 1;
+        if entry.stream == key::CONTROL {
+            tail.push(entry);
+        } else if let Some((source, mark)) = derived_mark(&entry.payload) {
+            let seen = known.entry((source, entry.stream)).or_default();
+            *seen = (*seen).max(mark);
+        }
+        ControlFlow::Continue(())
+    })?;
+    match fault {
+        Some(fault) => Err(fault),
+        None => Ok((known, tail)),
+    }
+}
+
+/// Source and mark of a derived entry, without decoding what it carries.
+fn derived_mark(payload: &[u8]) -> Option<(StreamId, (u64, u32))> {
+    let mut reader = Reader::new(payload.get(1..)?);
+    if reader.u8().ok()? != 0 {
+        return None;
+    }
+    let source = StreamId(reader.u32().ok()?);
+    Some((source, (reader.u64().ok()?, reader.u32().ok()?)))
+}
+
+/// Feeds the workers what they have not applied, then every live entry, in the order of the log.
+fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) -> Result<()> {
+    let mut applied: HashMap<StreamId, u64> = HashMap::new();
+    let mut end: HashMap<StreamId, u64> = HashMap::new();
+    for stream in (0..partitions).map(|p| key::stream(PartitionNo(p))).chain([key::IDENTITY]) {
+        applied.insert(stream, stored_offset(store, stream)?);
+        end.insert(stream, log.last(stream));
+    }
+    // Entries that workers emit while the old ones are fed wait in `live` for their turn.
+    let gate: Arc<Mutex<Option<Vec<Entry>>>> = Arc::new(Mutex::new(Some(Vec::new())));
+    let routes = Arc::new(routes);
+    let (observer_gate, observer_routes) = (gate.clone(), routes.clone());
+    log.set_observer(Box::new(move |entry| match &mut *observer_gate.lock() {
+        Some(live) => live.push(entry.clone()),
+        None => observer_routes.send(entry),
+    }));
+    log.replay(&|stream| applied.get(&stream).copied().unwrap_or(u64::MAX), &mut |entry| {
+        if entry.offset <= end.get(&entry.stream).copied().unwrap_or(0) {
+            routes.send(&entry);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let mut gate = gate.lock();
+    for entry in gate.take().unwrap_or_default() {
+        routes.send(&entry);
+    }
+    Ok(())
+}
+
+/// What every worker thread shares.
+struct Shared {
+    log: Arc<dyn Log>,
+    clock: Clock,
+    gauges: Arc<Gauges>,
+    stop: Arc<AtomicBool>,
+}
+
+/// What a worker thread drives.
+trait Worker {
+    fn apply(&mut self, entries: &[Entry]) -> Result<()>;
+    /// Partitions with a due timer; each is named once until its tick was applied.
+    fn due(&mut self, now: Timestamp) -> Vec<PartitionNo>;
+    /// Streams and how far they were applied.
+    fn streams(&self) -> Vec<(StreamId, u64)>;
+}
+
+impl Worker for IdentityWorker {
+    fn apply(&mut self, entries: &[Entry]) -> Result<()> {
+        IdentityWorker::apply(self, entries)
+    }
+    fn due(&mut self, _now: Timestamp) -> Vec<PartitionNo> {
+        Vec::new()
+    }
+    fn streams(&self) -> Vec<(StreamId, u64)> {
+        vec![(key::IDENTITY, self.applied())]
+    }
+}
+
+impl Worker for PartitionWorker {
+    fn apply(&mut self, entries: &[Entry]) -> Result<()> {
+        PartitionWorker::apply(self, entries)
+    }
+    fn due(&mut self, now: Timestamp) -> Vec<PartitionNo> {
+        PartitionWorker::due(self, now)
+    }
+    fn streams(&self) -> Vec<(StreamId, u64)> {
+        self.applied()
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(body)
+        .map_err(|e| Error::layout(format!("cannot start a worker thread: {e}")))
+}
+
+/// The loop of one worker thread.
+fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reopen: &dyn Fn() -> Result<W>) {
+    let mut batch: Vec<Entry> = Vec::with_capacity(BATCH_ENTRIES);
+    let idle = if shared.clock.is_manual() { IDLE_MANUAL } else { IDLE };
+    while !shared.stop.load(Ordering::Acquire) {
+        match entries.recv_timeout(idle) {
+            Ok(entry) => batch.push(entry),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        batch.extend(entries.try_iter().take(BATCH_ENTRIES - 1));
+        if !batch.is_empty() {
+            if let Err(error) = worker.apply(&batch) {
+                match restart(&error, shared, reopen) {
+                    Some(fresh) => worker = fresh,
+                    None => return,
+                }
+            }
+            let bytes: u64 = batch.iter().map(|e| e.payload.len() as u64).sum();
+            shared.gauges.applied.fetch_add(batch.len() as u64, Ordering::AcqRel);
+            shared.gauges.bytes.fetch_sub(bytes, Ordering::AcqRel);
+            shared.gauges.entries.fetch_sub(batch.len() as u64, Ordering::AcqRel);
+            batch.clear();
+        }
+        let now = shared.clock.now();
+        let ticks: Vec<Placed> =
+            worker.due(now).into_iter().map(|p| (key::stream(p), Command::Tick.encode())).collect();
+        if !ticks.is_empty()
+            && let Err(error) = shared.log.append(ticks, now.0)
+        {
+            match restart(&error.into(), shared, reopen) {
+                Some(fresh) => worker = fresh,
+                None => return,
+            }
+        }
+    }
+}
+
+/// Makes a worker anew from the store and the log, as often as it takes. `None` when stopping.
+fn restart<W: Worker>(error: &Error, shared: &Shared, reopen: &dyn Fn() -> Result<W>) -> Option<W> {
+    tracing::error!(%error, "a worker failed and starts again from the log");
+    shared.gauges.failed.fetch_add(1, Ordering::AcqRel);
+    loop {
+        std::thread::park_timeout(Duration::from_millis(500));
+        if shared.stop.load(Ordering::Acquire) {
+            return None;
+        }
+        match reopen().and_then(|worker| catch_up(worker, &*shared.log)) {
+            Ok(worker) => {
+                shared.gauges.failed.fetch_sub(1, Ordering::AcqRel);
+                tracing::info!("the worker has caught up");
+                return Some(worker);
+            }
+            Err(error) => tracing::error!(%error, "the worker cannot start yet"),
+        }
+    }
+}
+
+fn catch_up<W: Worker>(mut worker: W, log: &dyn Log) -> Result<W> {
+    let applied: HashMap<StreamId, u64> = worker.streams().into_iter().collect();
+    let mut batch = Vec::new();
+    let mut result = Ok(());
+    log.replay(&|stream| applied.get(&stream).copied().unwrap_or(u64::MAX), &mut |entry| {
+        batch.push(entry);
+        if batch.len() == BATCH_ENTRIES {
+            result = worker.apply(&batch);
+            batch.clear();
+        }
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })?;
+    result.and_then(|()| worker.apply(&batch)).map(|()| worker)
+}

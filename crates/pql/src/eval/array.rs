@@ -1,0 +1,347 @@
+//! Arrays: fields and projection, filters, quantifiers, order, groups, aggregation (pql.md §6, §11, §12).
+//!
+//! Items flow one by one from `each` to their consumer; an array is made only where one is the result.
+//! A consumer that has seen enough stops the flow, so `exists` reads no further than it must.
+
+use super::{Run, as_time};
+use crate::exact_sum::ExactSum;
+use crate::node::{Each, Fold, Generator, MapGroups, Node};
+use crate::value::{V, date_text, sort_order};
+use model::{SmolStr, Timestamp};
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+/// Go on, or stop.
+type Flow = ControlFlow<()>;
+/// What takes the items.
+type Sink<'s, 'a> = &'s mut dyn FnMut(&mut Run<'a>, V<'a>) -> Flow;
+
+impl<'a> Run<'a> {
+    /// Gives every item of an array node to `sink`; nothing where the node is no array.
+    pub(crate) fn each(&mut self, node: &'a Node, sink: Sink<'_, 'a>) -> Flow {
+        match node {
+            Node::Filter(each) => self.each(&each.source, &mut |run, item| {
+                run.slots[each.slot] = item.clone();
+                if run.truth(&each.body) { sink(run, item) } else { Flow::Continue(()) }
+            }),
+            Node::Map(each) => self.each(&each.source, &mut |run, item| {
+                run.slots[each.slot] = item;
+                let value = run.value(&each.body);
+                sink(run, value)
+            }),
+            Node::MapNamed { each, name } => self.each(&each.source, &mut |run, item| {
+                let own = run.field(&item, name);
+                run.slots[each.slot] = item;
+                let value = if own.is_null() { run.value(&each.body) } else { own };
+                sink(run, value)
+            }),
+            Node::Field { of, path } if of.streams() => self.each(of, &mut |run, item| run.project(&item, path, sink)),
+            Node::AsTime(of) if of.streams() => self.each(of, &mut |run, item| sink(run, as_time(&item))),
+            _ => {
+                let whole = self.value(node);
+                for item in whole.items() {
+                    sink(self, item)?;
+                }
+                Flow::Continue(())
+            }
+        }
+    }
+
+    pub(super) fn any_item(&mut self, node: &'a Node, test: &mut dyn FnMut(&mut Run<'a>, V<'a>) -> bool) -> bool {
+        self.each(node, &mut |run, item| if test(run, item) { Flow::Break(()) } else { Flow::Continue(()) }).is_break()
+    }
+
+    pub(super) fn has_item(&mut self, node: &'a Node) -> bool {
+        self.any_item(node, &mut |_, _| true)
+    }
+
+    pub(super) fn collect(&mut self, node: &'a Node) -> V<'a> {
+        let mut items = Vec::new();
+        // The sink never breaks, so the flow has nothing to say.
+        let _ = self.each(node, &mut |_, item| {
+            items.push(item);
+            Flow::Continue(())
+        });
+        V::list(items)
+    }
+
+    /// A filter over null is null, not empty (pql.md §8.9); the source is evaluated once.
+    pub(super) fn filter_value(&mut self, each: &'a Each) -> V<'a> {
+        let whole = match &each.source {
+            Node::Filter(inner) => self.filter_value(inner),
+            source => self.value(source),
+        };
+        if whole.array_len().is_none() {
+            return V::Null;
+        }
+        let mut kept = Vec::new();
+        for item in whole.items() {
+            self.slots[each.slot] = item.clone();
+            if self.truth(&each.body) {
+                kept.push(item);
+            }
+        }
+        V::list(kept)
+    }
+
+    pub(super) fn field_value(&mut self, of: &'a Node, path: &'a [SmolStr]) -> V<'a> {
+        // The plain case first: a path into the profile or into a variable, without a copy.
+        let mut at = match of {
+            Node::Profile => V::Profile(self.world.profile),
+            Node::Slot(slot) => self.slots[*slot].clone(),
+            _ => self.value(of),
+        };
+        for (i, name) in path.iter().enumerate() {
+            if at.array_len().is_some() {
+                let mut items = Vec::new();
+                let _ = self.project(&at, &path[i..], &mut |_, item| {
+                    items.push(item);
+                    Flow::Continue(())
+                });
+                return V::list(items);
+            }
+            at = self.field(&at, name);
+        }
+        at
+    }
+
+    /// A property; null where there is none.
+    pub(crate) fn field(&self, of: &V<'a>, name: &str) -> V<'a> {
+        match of {
+            V::Fields(fields) => fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| V::of(v)),
+            V::Event(event) => match name {
+                "timestamp" => V::Time(event.timestamp.0),
+                "_id" => V::Str(&event.id),
+                _ => V::of(event.body.get(name)),
+            },
+            V::Profile(_) if name == "xEvent" => V::Events(self.world.events),
+            V::Profile(profile) => V::of(profile.get(name)),
+            V::Record(fields) => fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| v.clone()),
+            _ => V::Null,
+        }
+    }
+
+    /// The values at `path` below an item of an array: nulls skipped, arrays flattened.
+    fn project(&mut self, item: &V<'a>, path: &[SmolStr], sink: Sink<'_, 'a>) -> Flow {
+        if item.array_len().is_some() {
+            for inner in item.items() {
+                match path {
+                    [] if inner.is_null() => {}
+                    [] => sink(self, inner)?,
+                    _ => self.project(&inner, path, sink)?,
+                }
+            }
+            return Flow::Continue(());
+        }
+        match path {
+            _ if item.is_null() => Flow::Continue(()),
+            [] => sink(self, item.clone()),
+            [name, rest @ ..] => {
+                let next = self.field(item, name);
+                self.project(&next, rest, sink)
+            }
+        }
+    }
+
+    pub(super) fn exists(&mut self, generators: &'a [Generator]) -> bool {
+        let Some((first, rest)) = generators.split_first() else { return true };
+        self.any_item(&first.source, &mut |run, item| {
+            run.slots[first.slot] = item;
+            first.filter.iter().chain(&first.condition).all(|c| run.truth(c)) && run.exists(rest)
+        })
+    }
+
+    /// True if every combination satisfies its conditions; `satisfied` tells of the outer variables.
+    pub(super) fn for_all(&mut self, generators: &'a [Generator], satisfied: bool) -> bool {
+        let Some((first, rest)) = generators.split_first() else { return satisfied };
+        let failed = self.any_item(&first.source, &mut |run, item| {
+            run.slots[first.slot] = item;
+            let holds = match (&first.filter, &first.condition) {
+                (Some(filter), Some(condition)) => {
+                    if !run.truth(filter) {
+                        return false;
+                    }
+                    run.truth(condition)
+                }
+                (Some(only), None) | (None, Some(only)) => run.truth(only),
+                (None, None) => true,
+            };
+            !run.for_all(rest, satisfied && holds)
+        });
+        !failed
+    }
+
+    pub(super) fn fold(&mut self, fold: Fold, source: &'a Node, value: Option<&'a (usize, Node)>) -> V<'a> {
+        let mut folded = Folded::new(fold);
+        if let (Fold::Count | Fold::CountWithNull, Node::Events, None) = (fold, source, value) {
+            return V::Int(self.world.events.len() as i64);
+        }
+        let mut take = |run: &mut Run<'a>, item: V<'a>| {
+            let item = match value {
+                None => item,
+                Some((slot, body)) => {
+                    run.slots[*slot] = item;
+                    run.value(body)
+                }
+            };
+            let item = run.settle(item);
+            folded.take(item);
+            Flow::Continue(())
+        };
+        let _ = match source.streams() {
+            true => self.each(source, &mut take),
+            false => {
+                let whole = self.value(source);
+                if let (Fold::Count, V::Fields(fields)) = (fold, &whole) {
+                    return V::Int(fields.iter().filter(|(_, v)| !v.is_null()).count() as i64);
+                }
+                whole.items().try_for_each(|item| take(self, item))
+            }
+        };
+        folded.finish()
+    }
+
+    /// Keys with their items, nulls last, the rest in order; equal keys keep their order.
+    pub(super) fn rank(&mut self, each: &'a Each, descending: bool, count: &'a Node) -> V<'a> {
+        let mut keyed = self.keyed(each);
+        let count = match self.value(count) {
+            V::Int(n) => usize::try_from(n).unwrap_or(0),
+            V::Double(n) if n > 0.0 => n as usize,
+            _ => 0,
+        };
+        keyed.sort_by(|(a, _), (b, _)| match (a.is_null(), b.is_null()) {
+            (false, false) if descending => sort_order(b, a),
+            (false, false) => sort_order(a, b),
+            (a, b) => a.cmp(&b),
+        });
+        V::list(keyed.into_iter().take(count).map(|(_, item)| item).collect())
+    }
+
+    fn keyed(&mut self, each: &'a Each) -> Vec<(V<'a>, V<'a>)> {
+        let mut keyed = Vec::new();
+        let _ = self.each(&each.source, &mut |run, item| {
+            run.slots[each.slot] = item.clone();
+            let key = run.value(&each.body);
+            keyed.push((run.settle(key), item));
+            Flow::Continue(())
+        });
+        keyed
+    }
+
+    /// Groups in the order in which their keys appear.
+    pub(super) fn group_by(&mut self, each: &'a Each) -> V<'a> {
+        let keyed = self.keyed(each);
+        let mut groups: Vec<(V<'a>, Vec<V<'a>>)> = Vec::new();
+        for (key, item) in keyed.into_iter().filter(|(key, _)| !key.is_null()) {
+            match groups.iter().position(|(known, _)| self.same(known, &key)) {
+                Some(at) => groups[at].1.push(item),
+                None => groups.push((key, vec![item])),
+            }
+        }
+        V::Groups(Rc::new(groups.into_iter().map(|(key, items)| (key, V::list(items))).collect()))
+    }
+
+    pub(super) fn map_groups(&mut self, map: &'a MapGroups) -> V<'a> {
+        let V::Groups(groups) = self.value(&map.source) else { return V::Null };
+        let mut entries: Vec<(SmolStr, V<'a>)> = Vec::new();
+        for (key, items) in groups.iter() {
+            self.slots[map.key_slot] = key.clone();
+            self.slots[map.items_slot] = items.clone();
+            let key = self.value(&map.key);
+            let key = self.settle(key);
+            let Some(name) = key_text(&key) else { continue };
+            let value = self.value(&map.value);
+            match entries.iter_mut().find(|(known, _)| *known == name) {
+                Some(entry) => entry.1 = value,
+                None => entries.push((name, value)),
+            }
+        }
+        V::Record(Rc::new(entries))
+    }
+}
+
+/// A scalar as the key of a map.
+fn key_text(key: &V<'_>) -> Option<SmolStr> {
+    Some(match key {
+        V::Bool(b) => SmolStr::from(b.to_string()),
+        V::Int(n) => SmolStr::from(n.to_string()),
+        V::Double(n) => SmolStr::from(n.to_string()),
+        V::Time(ms) => SmolStr::from(Timestamp(*ms).to_string()),
+        V::Date(ms) => date_text(*ms),
+        _ => SmolStr::new(key.as_str()?),
+    })
+}
+
+/// An aggregation under way.
+struct Folded<'a> {
+    fold: Fold,
+    count: i64,
+    whole: i128,
+    /// Made by the first double.
+    exact: Option<Box<ExactSum>>,
+    best: V<'a>,
+}
+
+impl<'a> Folded<'a> {
+    fn new(fold: Fold) -> Folded<'a> {
+        Folded { fold, count: 0, whole: 0, exact: None, best: V::Null }
+    }
+
+    fn take(&mut self, item: V<'a>) {
+        match self.fold {
+            Fold::Count => self.count += i64::from(!item.is_null()),
+            Fold::CountWithNull => self.count += 1,
+            Fold::CountOnlyNull => self.count += i64::from(item.is_null()),
+            Fold::Sum | Fold::Average => match item {
+                V::Int(n) => {
+                    self.count += 1;
+                    self.whole += i128::from(n);
+                }
+                V::Double(n) => {
+                    self.count += 1;
+                    self.exact.get_or_insert_default().add(n);
+                }
+                _ => {}
+            },
+            Fold::Min => self.keep(item, Ordering::Less),
+            Fold::Max => self.keep(item, Ordering::Greater),
+        }
+    }
+
+    /// Keeps the item if it stands before the best; items without an order are skipped.
+    fn keep(&mut self, item: V<'a>, wanted: Ordering) {
+        let ordered = item.as_f64().is_some() || item.as_str().is_some() || matches!(item, V::Time(_) | V::Date(_));
+        if ordered && (self.best.is_null() || sort_order(&item, &self.best) == wanted) {
+            self.best = item;
+        }
+    }
+
+    fn finish(self) -> V<'a> {
+        match self.fold {
+            Fold::Count | Fold::CountWithNull | Fold::CountOnlyNull => V::Int(self.count),
+            Fold::Min | Fold::Max => self.best,
+            Fold::Average if self.count == 0 => V::Null,
+            Fold::Average => V::double(self.sum() / self.count as f64),
+            Fold::Sum => match (&self.exact, i64::try_from(self.whole)) {
+                (None, Ok(whole)) => V::Int(whole),
+                _ => V::double(self.sum()),
+            },
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        match &self.exact {
+            None => self.whole as f64,
+            Some(exact) => {
+                let mut exact = exact.clone();
+                // An i128 of fewer than 2^32 terms is a high and a low part that both fit.
+                let high = self.whole >> 62;
+                let low = self.whole & ((1 << 62) - 1);
+                exact.add(high as f64 * (1i64 << 62) as f64);
+                exact.add_int(low as i64);
+                exact.round()
+            }
+        }
+    }
+}

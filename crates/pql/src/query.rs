@@ -1,0 +1,129 @@
+//! A compiled query: what it reads, which methods may evaluate it, and its evaluation.
+
+use crate::compile as compiler;
+use crate::diagnostic::{Diagnostic, Diagnostics, Kind};
+use crate::eval::Run;
+use crate::method::{Method, Methods, Reads};
+use crate::node::Node;
+use crate::parser::parse;
+use crate::types::Class;
+use crate::value::EventView;
+use model::{Timestamp, Type, Value};
+
+/// What is known of profiles and events; `Type::Any` where nothing is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schema {
+    /// The type of the merged profile.
+    pub profile: Type,
+    /// The type of an event.
+    pub event: Type,
+}
+
+impl Schema {
+    /// Nothing is known: every path is legal.
+    pub fn untyped() -> Schema {
+        Schema { profile: Type::Any, event: Type::Any }
+    }
+}
+
+/// What a query is evaluated over.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// The merged profile, without its events.
+    pub profile: &'a Value,
+    /// Its events, ascending by timestamp, then by id.
+    pub events: &'a [EventView],
+    /// Whether the profile is stored as a member of a segment.
+    pub is_member: &'a dyn Fn(&str) -> bool,
+    /// The instant of the run.
+    pub now: Timestamp,
+}
+
+/// The result of an evaluation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The value.
+    pub value: Value,
+    /// The first millisecond after `now` at which it could differ with nothing but time passing.
+    pub flips_at: Option<Timestamp>,
+}
+
+/// A checked query, ready for evaluation; immutable.
+#[derive(Debug)]
+pub struct Query {
+    text: String,
+    root: Node,
+    slots: usize,
+    result: Type,
+    reads: Reads,
+    methods: Methods,
+}
+
+/// Compiles a query of any result type.
+pub fn compile(text: &str, schema: &Schema) -> Result<Query, Diagnostics> {
+    compile_checked(text, schema, false)
+}
+
+/// Compiles a query that must be true or false; an array counts as true if it has an item.
+pub fn compile_segment(text: &str, schema: &Schema) -> Result<Query, Diagnostics> {
+    compile_checked(text, schema, true)
+}
+
+fn compile_checked(text: &str, schema: &Schema, segment: bool) -> Result<Query, Diagnostics> {
+    let ast = parse(text)?;
+    let mut compiled = compiler::compile(&ast, schema);
+    if segment
+        && compiled.faults.is_empty()
+        && !matches!(compiled.ty.class(), Class::Any | Class::Boolean | Class::Array)
+    {
+        let message = format!("a segment is true or false, this query gives {}", compiled.ty.describe());
+        compiled.faults.push(Diagnostic::new(Kind::Type, ast.root.span.clone(), message));
+    }
+    if !compiled.faults.is_empty() {
+        return Err(Diagnostics::new(compiled.faults));
+    }
+    let (methods, reads) = crate::method::analyse(&compiled);
+    let (root, slots, result) = (compiled.node, compiled.slots, compiled.ty.known());
+    Ok(Query { text: text.to_owned(), root, slots, result, reads, methods })
+}
+
+impl Query {
+    /// The text it was compiled from.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The static type of its value.
+    pub fn result(&self) -> &Type {
+        &self.result
+    }
+
+    /// What it reads.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The fastest method that may evaluate it.
+    pub fn method(&self) -> Method {
+        self.methods.best()
+    }
+
+    /// Why a method may not evaluate it; `None` if it may.
+    pub fn why_not(&self, method: Method) -> Option<String> {
+        self.methods.why_not(method)
+    }
+
+    /// Its value.
+    pub fn eval(&self, world: &World<'_>) -> Outcome {
+        let mut run = Run::new(world, self.slots);
+        let value = run.value(&self.root);
+        let value = run.settle(value).to_value(world.now.0);
+        Outcome { value, flips_at: run.flips_at() }
+    }
+
+    /// Its truth: an array is true if it has an item, null is false.
+    pub fn eval_bool(&self, world: &World<'_>) -> (bool, Option<Timestamp>) {
+        let mut run = Run::new(world, self.slots);
+        (run.truth(&self.root), run.flips_at())
+    }
+}
