@@ -94,7 +94,7 @@ fn event(id: String, customer: &str, at: Timestamp, cds: u32, dollars: f64, iden
         "eventType": "commerce.purchases",
         "identityMap": identity_map,
         "commerce": { "order": { "priceTotal": dollars } },
-        "productListItems": [{ "quantity": cds }],
+        "productListItems": [{ "SKU": "CD", "quantity": cds }],
     });
     Item { is_event: true, customer: customer.parse().unwrap_or(0), entity }
 }

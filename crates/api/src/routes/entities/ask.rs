@@ -154,10 +154,7 @@ pub(super) fn of_query(parameters: &[(String, String)]) -> Result<(Ask, Named), 
             ("entityId", "entityIdNS")
         }
         Subject::Events => {
-            if q.one("entityIdNS")?.is_some() {
-                return Err(Refusal::invalid("entityIdNS: an event has no namespace; its profile is relatedEntityId"));
-            }
-            ask.events.id = q.one("entityId")?.map(str::to_owned);
+            ask.events.id = event_id(&q)?;
             ("relatedEntityId", "relatedEntityIdNS")
         }
     };
@@ -166,6 +163,18 @@ pub(super) fn of_query(parameters: &[(String, String)]) -> Result<(Ask, Named), 
         namespace: q.one(namespace)?.map(|code| NamespaceName::Code(code.to_owned())),
     };
     Ok((ask, named))
+}
+
+/// The one event that `entityId` names. Clients also repeat the profile there; that narrows nothing.
+fn event_id(q: &Parameters<'_>) -> Result<Option<String>, Refusal> {
+    let (event, related) = (q.one("entityId")?, q.one("relatedEntityId")?);
+    if event == related && q.one("entityIdNS")? == q.one("relatedEntityIdNS")? {
+        return Ok(None);
+    }
+    match q.one("entityIdNS")? {
+        Some(_) => Err(Refusal::invalid("entityIdNS: an event has no namespace; its profile is relatedEntityId")),
+        None => Ok(event.map(str::to_owned)),
+    }
 }
 
 /// A DELETE: under which policy, and whom.

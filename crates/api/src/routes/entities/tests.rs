@@ -95,6 +95,24 @@ fn refusals_name_what_is_wrong() {
 }
 
 #[test]
+fn an_event_is_named_by_its_id_and_a_repeated_profile_narrows_nothing() {
+    let base = [
+        ("schema.name", "_xdm.context.experienceevent"),
+        ("relatedSchema.name", "_xdm.context.profile"),
+        ("relatedEntityId", "a@b.example"),
+        ("relatedEntityIdNS", "Email"),
+    ];
+    let id = |more: &[(&str, &str)]| {
+        let parameters: Vec<(&str, &str)> = base.iter().chain(more).copied().collect();
+        of_query(&query(&parameters)).map(|(ask, _)| ask.events.id)
+    };
+    assert_eq!(id(&[]), Ok(None));
+    assert_eq!(id(&[("entityId", "e1")]), Ok(Some("e1".into())));
+    assert_eq!(id(&[("entityId", "a@b.example"), ("entityIdNS", "Email")]), Ok(None));
+    assert!(message(id(&[("entityId", "e1"), ("entityIdNS", "Email")])).contains("an event has no namespace"));
+}
+
+#[test]
 fn a_body_names_many_and_each_may_fail_alone() {
     let (ask, asked) = of_body(&json!({
         "schema": { "name": "_xdm.context.profile" },
