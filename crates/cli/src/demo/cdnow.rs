@@ -33,7 +33,8 @@ pub(super) struct Purchase {
 pub(super) struct Item {
     pub(super) is_event: bool,
     pub(super) customer: u32,
-    pub(super) entity: Json,
+    /// The record as JSON text.
+    pub(super) entity: String,
 }
 
 /// All rows in the order of the file, shifted to end yesterday.
@@ -96,7 +97,7 @@ fn event(id: String, customer: &str, at: Timestamp, cds: u32, dollars: f64, iden
         "commerce": { "order": { "priceTotal": dollars } },
         "productListItems": [{ "SKU": "CD", "quantity": cds }],
     });
-    Item { is_event: true, customer: customer.parse().unwrap_or(0), entity }
+    Item { is_event: true, customer: customer.parse().unwrap_or(0), entity: entity.to_string() }
 }
 
 /// All messages: events by day, each customer's record after the last of their events.
@@ -121,7 +122,7 @@ fn record(customer: &str) -> Item {
         "person": { "name": { "firstName": "Customer", "lastName": customer } },
         "personalEmail": { "address": email(customer) },
     });
-    Item { is_event: false, customer: customer.parse().unwrap_or(0), entity }
+    Item { is_event: false, customer: customer.parse().unwrap_or(0), entity: entity.to_string() }
 }
 
 /// Customers of two or more purchases, none within 180 days, computed straight over the rows.

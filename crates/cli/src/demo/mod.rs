@@ -63,14 +63,15 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
     let items = cdnow::items(&purchases);
     let events = purchases.len();
     let started = Instant::now();
-    stream::send(&server.url, &world, &items, !machine).await?;
+    let count = items.len();
+    stream::send(&server.url, &world, items, !machine).await?;
     wait_applied(&operator).await?;
     let ingest_seconds = started.elapsed().as_secs_f64();
     wait_delivered(&operator).await?;
     let status = operator.call("GET", "/rivermouth/status", None).await?;
     let flows = operator.call("GET", "/rivermouth/flows", None).await?;
     let wave = second_wave(&server.url, &world, &operator, &purchases, &receiver).await?;
-    let summary = Summary { events, ingest_seconds, items: items.len(), status, flows, wave };
+    let summary = Summary { events, ingest_seconds, items: count, status, flows, wave };
     summary.print(machine);
     if !exit {
         line(&format!("The server stays up at {} (credentials: {}/credentials.json). Ctrl-C stops it.", server.url, directory.display()));
@@ -128,7 +129,8 @@ async fn second_wave(
     let customers = cdnow::lapsed(purchases, Timestamp(now), WAVE);
     let before = receiver.counts().requests;
     let items = cdnow::wave(&customers, Timestamp(now));
-    stream::send(url, world, &items, false).await?;
+    let events = items.len();
+    stream::send(url, world, items, false).await?;
     wait_delivered(operator).await?;
     let exports = receiver.counts().requests - before;
     let kept = receiver.records();
@@ -136,7 +138,7 @@ async fn second_wave(
     let left: BTreeSet<String> = kept[newest..].iter().filter_map(|r| cdnow::customer_of(&r.body)).collect();
     let wanted: BTreeSet<String> = customers.iter().map(|c| (*c).to_owned()).collect();
     Ok(json!({
-        "events": items.len(), "profiles": customers.len(), "exports": exports,
+        "events": events, "profiles": customers.len(), "exports": exports,
         "exactly_those_that_changed": left == wanted && exports == customers.len() as u64,
     }))
 }

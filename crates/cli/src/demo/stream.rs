@@ -5,24 +5,27 @@ use super::cdnow::Item;
 use super::setup::World;
 use crate::client::Client;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use std::time::Duration;
 
 const CONNECTIONS: usize = 4;
 /// Stays below the documented 1 MB.
 const BODY_BYTES: usize = 950_000;
 
-pub(super) async fn send(url: &str, world: &World, items: &[Item], show: bool) -> Result<(), String> {
+pub(super) async fn send(url: &str, world: &World, items: Vec<Item>, show: bool) -> Result<(), String> {
     let bar = if show { ProgressBar::new(items.len() as u64) } else { ProgressBar::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} records  {per_sec}  {eta}");
     bar.set_style(style.map_err(|e| e.to_string())?);
     let mut lanes = tokio::task::JoinSet::new();
+    let items = std::sync::Arc::new(items);
+    let (event, record) = (heads(world, true), heads(world, false));
     for lane in 0..CONNECTIONS {
-        let bodies = bodies(world, items.iter().filter(|i| i.customer as usize % CONNECTIONS == lane));
         let client = Client::new(url)?;
-        let (path, bar) = (format!("/collection/batch/{}", world.inlet), bar.clone());
+        let (path, bar, items) = (format!("/collection/batch/{}", world.inlet), bar.clone(), items.clone());
+        let (event, record) = (event.clone(), record.clone());
         lanes.spawn(async move {
-            for (body, count) in bodies {
+            let mut next = 0;
+            while let Some((body, count)) = next_body(&items, lane, &mut next, &event, &record) {
                 post(&client, &path, body).await?;
                 bar.inc(count);
             }
@@ -50,33 +53,32 @@ async fn post(client: &Client, path: &str, body: Vec<u8>) -> Result<(), String> 
     }
 }
 
-fn bodies<'a>(world: &World, items: impl Iterator<Item = &'a Item>) -> Vec<(Vec<u8>, u64)> {
-    let mut bodies = Vec::new();
-    let (mut body, mut count) = (b"{\"messages\":[".to_vec(), 0);
-    for item in items {
-        if body.len() > BODY_BYTES {
-            body.extend_from_slice(b"]}");
-            bodies.push((std::mem::replace(&mut body, b"{\"messages\":[".to_vec()), count));
-            count = 0;
+/// The next body of a lane, from the item `next` on; `None` when there are none left.
+fn next_body(items: &[Item], lane: usize, next: &mut usize, event: &[u8], record: &[u8]) -> Option<(Vec<u8>, u64)> {
+    let mut body = b"{\"messages\":[".to_vec();
+    let mut count = 0;
+    while let Some(item) = items.get(*next).filter(|_| body.len() < BODY_BYTES) {
+        *next += 1;
+        if item.customer as usize % CONNECTIONS != lane {
+            continue;
         }
         if count > 0 {
             body.push(b',');
         }
-        body.extend_from_slice(message(world, item).to_string().as_bytes());
+        body.extend_from_slice(if item.is_event { event } else { record });
+        body.extend_from_slice(item.entity.as_bytes());
+        body.extend_from_slice(b"}}");
         count += 1;
     }
-    if count > 0 {
-        body.extend_from_slice(b"]}");
-        bodies.push((body, count));
-    }
-    bodies
+    body.extend_from_slice(b"]}");
+    (count > 0).then_some((body, count))
 }
 
-fn message(world: &World, item: &Item) -> Json {
-    let target = if item.is_event { &world.event } else { &world.profile };
+/// Everything of a message that stands before its record.
+fn heads(world: &World, is_event: bool) -> Vec<u8> {
+    let target = if is_event { &world.event } else { &world.profile };
     let schema = json!({ "id": target.schema, "contentType": "application/vnd.adobe.xed-full+json;version=1" });
-    json!({
-        "header": { "schemaRef": schema, "imsOrgId": world.org, "datasetId": target.dataset },
-        "body": { "xdmMeta": { "schemaRef": schema }, "xdmEntity": item.entity },
-    })
+    let header = json!({ "schemaRef": schema, "imsOrgId": world.org, "datasetId": target.dataset });
+    let meta = json!({ "schemaRef": schema });
+    format!("{{\"header\":{header},\"body\":{{\"xdmMeta\":{meta},\"xdmEntity\":").into_bytes()
 }
