@@ -20,17 +20,26 @@ class Fixtures:
     def __init__(self, table, client, constants):
         self.table, self.client = table, client
         self.made = {name: {"": value} for name, value in constants.items()}
+        self.needed_by, self.making = {}, []
         self.counter = int(time.time() * 1000) % 10**9
 
     def forget(self, names):
-        """Makes fixtures anew when they are next needed: a case changes or deletes them."""
+        """Makes fixtures, and all that need them, anew when they are next needed."""
         for name in names:
-            self.made.pop(name, None)
+            self.forget(self.needed_by.pop(name, ()))
+            if name in self.made:
+                for step in self.table[name]:
+                    if "undo" in step:
+                        # May be gone already: the case may have been its deletion.
+                        self.client.send("DELETE", self.fill(step["undo"]))
+                del self.made[name]
 
     def value(self, name, member):
         if name == "unique":
             self.counter += 1
             return str(self.counter)
+        if self.making and name in self.table and name != self.making[-1]:
+            self.needed_by.setdefault(name, set()).add(self.making[-1])
         if name not in self.made:
             self._make(name)
         try:
@@ -42,14 +51,19 @@ class Fixtures:
         if name not in self.table:
             raise FixtureError(f"there is no fixture {name!r}")
         kept = self.made[name] = {}
+        self.making.append(name)
         try:
             for step in self.table[name]:
                 self._step(name, step, kept)
         except FixtureError:
             del self.made[name]
             raise
+        finally:
+            self.making.pop()
 
     def _step(self, name, step, kept):
+        if "request" not in step:
+            return
         method, path = self.fill(step["request"]).split(" ", 1)
         body, headers = self.fill(step.get("body")), self.fill(step.get("headers", {}))
         deadline = time.monotonic() + POLL_SECONDS

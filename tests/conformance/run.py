@@ -136,11 +136,13 @@ class Judge:
             return (table.ABSENT, [], self.probe(operation))
         problems, errata = [], []
         for name, request in self.cases(operation, settings or {}):
+            fresh = (settings or {}).get("fresh", [])
             try:
-                self.fixtures.forget((settings or {}).get("fresh", []))
+                self.fixtures.forget(fresh)
                 found, tolerated = operation.check(self.send(operation, request))
             except FixtureError as error:
                 found, tolerated = [str(error)], []
+            self.fixtures.forget(fresh)
             problems += [f"[{name}] {problem}" for problem in found]
             errata += tolerated
         return explained(problems, errata, reasons)

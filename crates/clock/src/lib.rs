@@ -161,6 +161,7 @@ impl Clock {
 
     /// How a thread with a channel of its own should wait for `at`. A system deadline may lie
     /// before `at` (long waits go in strides): look at the clock again.
+    #[expect(clippy::disallowed_methods, reason = "a system deadline is a wait of the machine")]
     pub fn deadline(&self, at: Timestamp) -> Deadline {
         let now = self.now();
         if now >= at {
@@ -256,6 +257,7 @@ impl Drop for Awaited<'_> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
 fn system_ms() -> i64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => since.as_millis() as i64,

@@ -239,13 +239,16 @@ pub(crate) fn stored_offset(store: &dyn Store, stream: store::StreamId) -> Resul
     }
 }
 
+/// Sees key and value of a row, and says whether to go on.
+type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 /// An unbounded range over a prefix is what `scan_prefix` does; kept here for rows after a cursor.
 pub(crate) fn scan_after(
     store: &dyn Store,
     keyspace: Keyspace,
     prefix: &[u8],
     after: &[u8],
-    visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    visit: Visit<'_>,
 ) -> Result<(), Error> {
     store.scan(keyspace, Bound::Excluded(after), Bound::Unbounded, &mut |k, v| {
         if k.starts_with(prefix) { visit(k, v) } else { ControlFlow::Break(()) }

@@ -111,17 +111,25 @@ impl Engine {
             Arc::new(Control::open(log.clone(), store.clone(), clock.clone(), compiler, options.partitions, tail)?);
         let gauges = Arc::new(Gauges::default());
         let stop = Arc::new(AtomicBool::new(false));
+        let caught_up = Arc::new(AtomicBool::new(false));
+        let shared = || Shared {
+            log: log.clone(),
+            clock: clock.clone(),
+            gauges: gauges.clone(),
+            stop: stop.clone(),
+            caught_up: caught_up.clone(),
+        };
         let emitter = || Emitter::new(log.clone(), known.clone());
         let mut threads = Vec::new();
         let (identity, receiver) = unbounded();
         let worker = IdentityWorker::open(store.clone(), emitter(), options.partitions)?;
-        let shared = Shared { log: log.clone(), clock: clock.clone(), gauges: gauges.clone(), stop: stop.clone() };
+        let follow = shared();
         let reopen = {
             let (store, log, known) = (store.clone(), log.clone(), known.clone());
             let partitions = options.partitions;
             move || IdentityWorker::open(store.clone(), Emitter::new(log.clone(), known.clone()), partitions)
         };
-        threads.push(spawn("identity", move || run(worker, receiver, &shared, &reopen))?);
+        threads.push(spawn("identity", move || run(worker, receiver, &follow, &reopen))?);
         let count = options.workers.clamp(1, usize::from(options.partitions));
         let mut workers = Vec::new();
         for index in 0..count {
@@ -145,8 +153,8 @@ impl Engine {
                 }
             };
             let worker = open()?;
-            let shared = Shared { log: log.clone(), clock: clock.clone(), gauges: gauges.clone(), stop: stop.clone() };
-            threads.push(spawn("partitions", move || run(worker, receiver, &shared, &open))?);
+            let follow = shared();
+            threads.push(spawn("partitions", move || run(worker, receiver, &follow, &open))?);
             workers.push(sender);
         }
         feed(&log, &*store, Routes { identity, workers, gauges: gauges.clone() }, options.partitions)?;
@@ -162,6 +170,7 @@ impl Engine {
             threads: Mutex::new(threads),
         };
         engine.wait_applied()?;
+        caught_up.store(true, Ordering::Release);
         Ok(engine)
     }
 
@@ -390,7 +399,6 @@ fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) 
     let mut end: HashMap<StreamId, u64> = HashMap::new();
     for stream in (0..partitions).map(|p| key::stream(PartitionNo(p))).chain([key::IDENTITY]) {
         applied.insert(stream, stored_offset(store, stream)?);
-        end.insert(stream, log.last(stream));
     }
     // Entries that workers emit while the old ones are fed wait in `live` for their turn.
     let gate: Arc<Mutex<Option<Vec<Entry>>>> = Arc::new(Mutex::new(Some(Vec::new())));
@@ -400,14 +408,19 @@ fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) 
         Some(live) => live.push(entry.clone()),
         None => observer_routes.send(entry),
     }));
+    // Read after the observer was set, so that no entry falls between the two.
+    for stream in applied.keys() {
+        end.insert(*stream, log.last(*stream));
+    }
+    let is_old = |entry: &Entry| entry.offset <= end.get(&entry.stream).copied().unwrap_or(0);
     log.replay(&|stream| applied.get(&stream).copied().unwrap_or(u64::MAX), &mut |entry| {
-        if entry.offset <= end.get(&entry.stream).copied().unwrap_or(0) {
+        if is_old(&entry) {
             routes.send(&entry);
         }
         ControlFlow::Continue(())
     })?;
     let mut gate = gate.lock();
-    for entry in gate.take().unwrap_or_default() {
+    for entry in gate.take().unwrap_or_default().into_iter().filter(|e| !is_old(e)) {
         routes.send(&entry);
     }
     Ok(())
@@ -419,6 +432,8 @@ struct Shared {
     clock: Clock,
     gauges: Arc<Gauges>,
     stop: Arc<AtomicBool>,
+    /// True once the state was brought up to the log: before that, the log says when time passed.
+    caught_up: Arc<AtomicBool>,
 }
 
 /// What a worker thread drives.
@@ -426,6 +441,8 @@ trait Worker {
     fn apply(&mut self, entries: &[Entry]) -> Result<()>;
     /// Partitions with a due timer; each is named once until its tick was applied.
     fn due(&mut self, now: Timestamp) -> Vec<PartitionNo>;
+    /// Reads the timers anew.
+    fn arm(&mut self) -> Result<()>;
     /// Streams and how far they were applied.
     fn streams(&self) -> Vec<(StreamId, u64)>;
 }
@@ -436,6 +453,9 @@ impl Worker for IdentityWorker {
     }
     fn due(&mut self, _now: Timestamp) -> Vec<PartitionNo> {
         Vec::new()
+    }
+    fn arm(&mut self) -> Result<()> {
+        Ok(())
     }
     fn streams(&self) -> Vec<(StreamId, u64)> {
         vec![(key::IDENTITY, self.applied())]
@@ -448,6 +468,9 @@ impl Worker for PartitionWorker {
     }
     fn due(&mut self, now: Timestamp) -> Vec<PartitionNo> {
         PartitionWorker::due(self, now)
+    }
+    fn arm(&mut self) -> Result<()> {
+        PartitionWorker::arm(self)
     }
     fn streams(&self) -> Vec<(StreamId, u64)> {
         self.applied()
@@ -465,6 +488,7 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reopen: &dyn Fn() -> Result<W>) {
     let mut batch: Vec<Entry> = Vec::with_capacity(BATCH_ENTRIES);
     let idle = if shared.clock.is_manual() { IDLE_MANUAL } else { IDLE };
+    let mut armed = false;
     while !shared.stop.load(Ordering::Acquire) {
         match entries.recv_timeout(idle) {
             Ok(entry) => batch.push(entry),
@@ -484,6 +508,18 @@ fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reop
             shared.gauges.bytes.fetch_sub(bytes, Ordering::AcqRel);
             shared.gauges.entries.fetch_sub(batch.len() as u64, Ordering::AcqRel);
             batch.clear();
+        }
+        if !shared.caught_up.load(Ordering::Acquire) {
+            continue;
+        }
+        if !armed {
+            if let Err(error) = worker.arm() {
+                match restart(&error, shared, reopen) {
+                    Some(fresh) => worker = fresh,
+                    None => return,
+                }
+            }
+            armed = true;
         }
         let now = shared.clock.now();
         let ticks: Vec<Placed> =

@@ -175,7 +175,12 @@ impl Profile {
         for (audience, membership) in other.memberships {
             self.absorb_membership(audience, membership);
         }
-        self.plan_n = self.plan_n.min(other.plan_n);
+        // A side that was never written (deleted before the merge) has seen no plan and missed none.
+        match (self.created.0, other.created.0) {
+            (0, _) => (self.created, self.plan_n) = (other.created, other.plan_n),
+            (_, 0) => {}
+            _ => self.plan_n = self.plan_n.min(other.plan_n),
+        }
         if !self.lineage.contains(&id) {
             self.lineage.push(id);
         }

@@ -32,6 +32,7 @@ impl Listener for CutListener {
     type Io = CutStream;
     type Addr = SocketAddr;
 
+    #[expect(clippy::disallowed_methods, reason = "gives the machine time to free descriptors")]
     async fn accept(&mut self) -> (CutStream, SocketAddr) {
         loop {
             match self.0.accept().await {

@@ -1,5 +1,7 @@
 //! The binary as a process on a directory.
 
+#![expect(clippy::disallowed_methods, reason = "waits for another process")]
+
 use crate::api::{Answer, Api};
 use crate::wait::{PATIENCE, until};
 use serde_json::{Value as Json, json};
@@ -237,6 +239,16 @@ impl Server {
     /// Moves the manual clock, such as by `90d`.
     pub fn advance(&self, by: &str) -> Answer {
         self.operator().post("/rivermouth/clock", &json!({ "advance": by })).expect(200)
+    }
+
+    /// Moves the manual clock to an instant.
+    pub fn advance_to(&self, time: &str) -> Answer {
+        self.operator().post("/rivermouth/clock", &json!({ "to": time })).expect(200)
+    }
+
+    /// Where the manual clock starts at the next start.
+    pub fn set_clock(&mut self, start: &str) {
+        self.options.clock = Some(start.to_owned());
     }
 
     /// `GET /rivermouth/status`.

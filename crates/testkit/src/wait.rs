@@ -1,5 +1,7 @@
 //! Bounded waiting.
 
+#![expect(clippy::disallowed_methods, reason = "waits for another process")]
+
 use std::fmt::Debug;
 use std::time::{Duration, Instant};
 

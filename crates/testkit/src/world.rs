@@ -7,6 +7,8 @@ use serde_json::{Value as Json, json};
 
 const PROFILE: &str = "https://ns.adobe.com/xdm/context/profile";
 const EVENT: &str = "https://ns.adobe.com/xdm/context/experienceevent";
+/// The provider of streaming inlets.
+const INLET_PROVIDER: &str = "521eee4d-8cbe-4906-bb48-fb6bd4450033";
 const FLOWS: &str = flows::BASE_PATH;
 const SCHEMAS: &str = "/data/foundation/schemaregistry/tenant/schemas";
 const DEFINITIONS: &str = "/data/core/ups/segment/definitions";
@@ -389,7 +391,7 @@ fn inlet(api: &Api, name: &str, authenticated: bool) -> String {
         params["authenticationRequired"] = json!(true);
     }
     let body = json!({
-        "name": name, "providerId": flows::PROVIDER,
+        "name": name, "providerId": INLET_PROVIDER,
         "connectionSpec": { "id": flows::STREAMING_INLET, "version": "1.0" },
         "auth": { "specName": "Streaming Connection", "params": params },
     });

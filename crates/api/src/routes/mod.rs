@@ -35,13 +35,14 @@ use crate::error::ApiError;
 use axum::Router;
 use axum::http::{Method, Uri};
 use model::{Caller, DocSet};
+use tower_http::normalize_path::NormalizePath;
 
 /// Largest body of a request that is no ingestion.
 const BODY_BYTES_MAX: usize = 4 << 20;
 
 /// All routes of the surface.
 pub fn router(app: App) -> Router {
-    Router::new()
+    let routes = Router::new()
         .merge(schema_registry::routes())
         .merge(catalog::routes())
         .merge(namespaces::routes())
@@ -56,7 +57,9 @@ pub fn router(app: App) -> Router {
         .merge(collection::routes())
         .merge(health::routes())
         .fallback(not_served)
-        .with_state(app)
+        .with_state(app);
+    // Published paths and client libraries end some paths with a slash.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
 }
 
 /// A path of AEP that is not served, and any other path.

@@ -62,6 +62,7 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
     let purchases = cdnow::purchases(Timestamp(settings_now()))?;
     let items = cdnow::items(&purchases);
     let events = purchases.len();
+    #[expect(clippy::disallowed_methods, reason = "measures the speed of the stream")]
     let started = Instant::now();
     let count = items.len();
     stream::send(&server.url, &world, items, !machine).await?;
@@ -103,6 +104,7 @@ async fn wait_delivered(operator: &Client) -> Result<Json, String> {
     wait(operator, "/rivermouth/flows", idle).await
 }
 
+#[expect(clippy::disallowed_methods, reason = "waits for a real server to come to rest")]
 async fn wait(operator: &Client, path: &str, done: impl Fn(&Json) -> bool) -> Result<Json, String> {
     let started = Instant::now();
     loop {

@@ -40,6 +40,7 @@ pub(super) async fn send(url: &str, world: &World, items: Vec<Item>, show: bool)
 }
 
 /// Sends one body until it is taken: 503 means "not now".
+#[expect(clippy::disallowed_methods, reason = "waits for a real server, as any sender does")]
 async fn post(client: &Client, path: &str, body: Vec<u8>) -> Result<(), String> {
     loop {
         let answer = client.send("POST", path, Some(body.clone()), &[]).await?;

@@ -14,8 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct PlanCompiler {
     schemas: Mutex<HashMap<SandboxId, Arc<Schemas>>>,
-    queries: Mutex<HashMap<(SandboxId, SmolStr), (SchemaMark, SmolStr, Arc<Audience>)>>,
+    queries: Mutex<Queries>,
 }
+
+/// Per audience: the state of the schemas and the text that it was compiled from, and the result.
+type Queries = HashMap<(SandboxId, SmolStr), (SchemaMark, SmolStr, Arc<Audience>)>;
 
 /// Names one state of all schema documents of a sandbox.
 type SchemaMark = (u64, usize);

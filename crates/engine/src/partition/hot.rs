@@ -18,8 +18,6 @@ pub(crate) type Address = (SandboxId, PartitionNo, ProfileId);
 #[derive(Default)]
 pub(crate) struct Hot {
     pub(crate) profile: Profile,
-    /// True once there is a row: a profile that was only just named has none.
-    pub(crate) exists: bool,
     /// Ascending by (timestamp, `_id`).
     pub(crate) events: Vec<EventView>,
     pub(crate) names: HashSet<[u8; 10]>,
@@ -41,6 +39,9 @@ pub(crate) enum Found {
 pub(crate) struct HotProfiles {
     profiles: HashMap<Address, Box<Hot>>,
     changed: Vec<Address>,
+    /// Taken away since the last write-back: merged into another, or deleted. The store does not
+    /// know of it yet.
+    gone: HashMap<Address, Option<ProfileId>>,
     bytes: usize,
     bytes_max: usize,
     clock: u64,
@@ -48,7 +49,14 @@ pub(crate) struct HotProfiles {
 
 impl HotProfiles {
     pub(crate) fn new(bytes_max: usize) -> HotProfiles {
-        HotProfiles { profiles: HashMap::new(), changed: Vec::new(), bytes: 0, bytes_max, clock: 0 }
+        HotProfiles {
+            profiles: HashMap::new(),
+            changed: Vec::new(),
+            gone: HashMap::new(),
+            bytes: 0,
+            bytes_max,
+            clock: 0,
+        }
     }
 
     /// Takes a profile out of the cache or loads it; put it back with [`HotProfiles::put`].
@@ -57,11 +65,16 @@ impl HotProfiles {
             self.bytes -= hot.bytes;
             return Ok(Found::Here(hot));
         }
+        match self.gone.get(&at) {
+            Some(Some(to)) => return Ok(Found::Gone(*to)),
+            Some(None) => return Ok(Found::Here(Box::default())),
+            None => {}
+        }
         let (sandbox, partition, id) = at;
         let row = store.get(Keyspace::Profile, &key::profile(sandbox, partition, id))?;
         let mut hot = match row.map(|r| Row::decode(&r)).transpose()? {
             Some(Row::Forward(to)) => return Ok(Found::Gone(to)),
-            Some(Row::Profile(profile)) => Hot { profile, exists: true, ..Hot::default() },
+            Some(Row::Profile(profile)) => Hot { profile, ..Hot::default() },
             None => return Ok(Found::Here(Box::default())),
         };
         if hot.profile.events > 0 {
@@ -83,16 +96,18 @@ impl HotProfiles {
         self.profiles.insert(at, hot);
     }
 
-    /// Forgets a profile that was taken out and whose row the caller writes itself.
-    pub(crate) fn forget(&mut self, at: Address) {
+    /// Forgets a profile that was taken out and whose row the caller writes itself: it went into
+    /// another, or was deleted.
+    pub(crate) fn forget(&mut self, at: Address, into: Option<ProfileId>) {
         self.changed.retain(|a| *a != at);
+        self.gone.insert(at, into);
     }
 
     pub(crate) fn write_back(&mut self, batch: &mut Batch) {
+        self.gone.clear();
         for at in self.changed.drain(..) {
             let Some(hot) = self.profiles.get_mut(&at) else { continue };
             hot.changed = false;
-            hot.exists = true;
             let row = Row::Profile(std::mem::take(&mut hot.profile));
             batch.put(Keyspace::Profile, key::profile(at.0, at.1, at.2), row.encode());
             if let Row::Profile(profile) = row {
@@ -116,6 +131,11 @@ impl HotProfiles {
 }
 
 impl Hot {
+    /// False for a profile that was only just named, or is known only to wait for a merge.
+    pub(crate) fn exists(&self) -> bool {
+        self.profile.created.0 != 0
+    }
+
     fn load_events(&mut self, store: &dyn Store, at: Address) -> Result<()> {
         let prefix = key::events(at.0, at.1, at.2);
         let mut fault = None;

@@ -45,12 +45,12 @@ impl PartitionWorker {
         winner: ProfileId,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        let was_there = hot.exists || hot.profile.created.0 != 0;
+        let was_there = hot.exists();
         let before = hot.profile.realized();
         self.set_timer(no, sandbox, id, &mut hot.profile, None);
         let row = Row::Profile(hot.profile).encode();
         let events = self.take_events(no, sandbox, id)?;
-        self.hot.forget(address);
+        self.hot.forget(address, Some(winner));
         self.batch.put(Keyspace::Profile, key::profile(sandbox, no, id), Row::Forward(winner).encode());
         self.count_members(no, &before, &profile::Profile::default());
         if was_there {
@@ -121,7 +121,12 @@ impl PartitionWorker {
         };
         let before = hot.profile.realized();
         let mut touch = Touch { changed: Changed { all: true, ..Changed::default() }, ..Touch::default() };
+        let arrives = !hot.exists() && other.created.0 != 0;
         touch.identities = hot.profile.absorb(other, loser);
+        if arrives {
+            self.partition(no).census.stock.entry(sandbox).or_default().profiles += 1;
+            self.partition(no).census_moved = true;
+        }
         hot.profile.awaiting.retain(|l| *l != loser);
         hot.merged = None;
         for (name, row) in events {
@@ -160,14 +165,15 @@ impl PartitionWorker {
         mut hot: Box<Hot>,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        if !hot.exists && hot.profile.created.0 == 0 {
+        if !hot.exists() {
+            self.hot.put(address, hot, false);
             return Ok(());
         }
         let before = hot.profile.realized();
         self.export_farewell(no, sandbox, id, &mut hot)?;
         self.set_timer(no, sandbox, id, &mut hot.profile, None);
         let events = self.take_events(no, sandbox, id)?;
-        self.hot.forget(address);
+        self.hot.forget(address, None);
         self.batch.delete(Keyspace::Profile, key::profile(sandbox, no, id));
         self.count_members(no, &before, &profile::Profile::default());
         self.uncount(no, sandbox, 1, events.len() as u64);

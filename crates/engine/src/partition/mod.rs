@@ -66,6 +66,8 @@ pub(crate) struct PartitionWorker {
     hot: HotProfiles,
     batch: Batch,
     outbox_moved: bool,
+    /// Rows of the outbox that this batch takes away: the store still shows them.
+    closed: HashSet<Vec<u8>>,
     /// Partitions whose earliest timer must be read again after the commit.
     timers_moved: HashSet<u16>,
     wakes: HashSet<(FlowNo, PartitionNo)>,
@@ -96,6 +98,7 @@ impl PartitionWorker {
             hot: HotProfiles::new(cache_bytes),
             batch: Batch::new(),
             outbox_moved: false,
+            closed: HashSet::new(),
             timers_moved: HashSet::new(),
             wakes: HashSet::new(),
             on_export,
@@ -132,6 +135,14 @@ impl PartitionWorker {
         .collect()
     }
 
+    /// Reads the earliest timers from the store: those in memory may have been passed over meanwhile.
+    pub(crate) fn arm(&mut self) -> Result<()> {
+        for (no, partition) in &mut self.partitions {
+            partition.next_due = scan::first_timer(&*self.store, PartitionNo(*no))?;
+        }
+        Ok(())
+    }
+
     /// Streams and how far they were applied.
     pub(crate) fn applied(&self) -> Vec<(store::StreamId, u64)> {
         self.partitions.values().map(|p| (key::stream(p.no), p.progress.offset)).collect()
@@ -148,6 +159,7 @@ impl PartitionWorker {
             self.store.commit(std::mem::take(&mut self.batch))?;
         }
         self.outbox_moved = false;
+        self.closed.clear();
         for no in std::mem::take(&mut self.timers_moved) {
             let first = scan::first_timer(&*self.store, PartitionNo(no))?;
             if let Some(partition) = self.partitions.get_mut(&no) {

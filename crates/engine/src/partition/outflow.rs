@@ -18,11 +18,10 @@ use store::Keyspace;
 impl PartitionWorker {
     /// Closes waiting exports. One that is gone (withdrawn, or a repeated report) is ignored.
     pub(super) fn settle_outcomes(&mut self, no: PartitionNo, outcomes: Vec<(FlowNo, u64, Outcome)>) -> Result<()> {
-        let mut closed = std::collections::HashSet::new();
         for (flow, seq, outcome) in outcomes {
             let key = key::outbox(flow, no, seq);
             let Some(row) = self.store.get(Keyspace::Queue, &key)? else { continue };
-            if !closed.insert((flow, seq)) {
+            if !self.closed.insert(key.clone()) {
                 continue;
             }
             let instant = Export::instant_of(&row)?;
@@ -77,7 +76,8 @@ impl PartitionWorker {
         flow: FlowNo,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        if !hot.exists {
+        if !hot.exists() {
+            self.hot.put(address, hot, false);
             return Ok(());
         }
         let before = hot.profile.realized();
@@ -130,6 +130,7 @@ impl PartitionWorker {
                     Some(now) if is_unwanted(&export, now) => Filtered::AudienceUnmapped,
                     _ => continue,
                 };
+                self.closed.insert(key.clone());
                 self.batch.delete(Keyspace::Queue, key);
                 self.count(no, flow.no, export.at, Movement::Withdrawn(reason))?;
             }

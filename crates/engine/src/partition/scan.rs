@@ -94,7 +94,7 @@ impl PartitionWorker {
     ) -> Result<()> {
         let address = (sandbox, no, id);
         let Found::Here(mut hot) = self.hot.take(&*self.store, address)? else { return Ok(()) };
-        if !hot.exists || !wanted(&hot.profile) {
+        if !hot.exists() || !wanted(&hot.profile) {
             self.hot.put(address, hot, false);
             return Ok(());
         }

@@ -42,7 +42,7 @@ impl PartitionWorker {
     ) -> Result<()> {
         let plan = self.plan(no, sandbox);
         let now = self.at.now;
-        let is_new = !hot.exists && hot.profile.created.0 == 0;
+        let is_new = !hot.exists();
         if is_new {
             hot.profile.created = now;
             self.partition(no).census.stock.entry(sandbox).or_default().profiles += 1;

@@ -1,3 +1,5 @@
+//! Tests of the entities routes: what is asked, what is shown.
+
 use super::ask::{NamespaceName, Subject, of_body, of_deletion, of_query};
 use super::events::{Cursor, EventQuery, Filter, page};
 use super::show::{event_value, project};
