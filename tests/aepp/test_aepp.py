@@ -79,6 +79,8 @@ def story(credentials):
 
     code = f"Customer{run}"
     namespaces = identity.Identity()
+    # The one module that builds its own host name instead of using the settings.
+    namespaces.endpoint = aepp.config.endpoints["global"] + aepp.config.endpoints["identity"]
     step("namespace", namespaces.createIdentity(name=code, code=code, idType="CROSS_DEVICE", description="Customers"), "id")
 
     group = step("field group", registry.createFieldGroup({
@@ -143,7 +145,7 @@ def story(credentials):
         "description": "Customers of the tier gold.",
         "expression": {"type": "PQL", "format": "pql/text", "value": f'{field}.tier = "gold"'},
         "schema": {"name": "_xdm.context.profile"},
-        "ttlInDays": 60,
+        "ttlInDays": 30,
     }), "id")
 
     flows = flowservice.FlowService()

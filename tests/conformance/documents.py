@@ -150,7 +150,11 @@ class Operation:
             text = f"/{'/'.join(str(p) for p in error.absolute_path)}: {error.message}"
             own = error.schema.get("example") if isinstance(error.schema, dict) else None
             by_its_own = own is not None and any(_rule(e) == _rule(error) for e in _errors(schema, own, error.schema))
-            (errata if by_its_own or _rule(error) in contradicted else errors).append(" ".join(text.split())[:400])
+            if by_its_own or _rule(error) in contradicted:
+                path = "/".join("*" if isinstance(p, int) else str(p) for p in error.absolute_path)
+                errata.append(f"`/{path}` ({error.validator} {json.dumps(error.validator_value)})")
+            else:
+                errors.append(" ".join(text.split())[:400])
         return errors, errata
 
     def _plain(self, node, above=()):

@@ -139,6 +139,7 @@ class Judge:
             fresh = (settings or {}).get("fresh", [])
             try:
                 self.fixtures.forget(fresh)
+                self.fixtures.fill((settings or {}).get("needs", []))
                 found, tolerated = operation.check(self.send(operation, request))
             except FixtureError as error:
                 found, tolerated = [str(error)], []
@@ -215,9 +216,8 @@ def explained(problems, errata, reasons):
     shown += [reason["reason"] for i, reason in enumerate(reasons) if i in used]
     complaints += [f"no such problem any more: {r['problem']}" for i, r in enumerate(reasons) if i not in used]
     if errata:
-        paths = sorted({re.sub(r"/\d+", "/*", erratum.split(":", 1)[0]) for erratum in errata})
-        listed = ", ".join(f"`{path}`" for path in itertools.islice(paths, 4))
-        shown.append(f"the document contradicts its own example at {listed} (`openapi/ERRATA.md`); answered as the example")
+        listed = ", ".join(itertools.islice(sorted(set(errata)), 4))
+        shown.append(f"the document's own example breaks its schema at {listed}; answered as the example (`openapi/ERRATA.md`)")
     state = table.FAILS if complaints else table.DIFFERS if shown else table.CONFORMS
     return state, shown, complaints
 

@@ -84,9 +84,10 @@ fn command() -> Command {
             ),
         )
         .subcommand(asks("status", "Show what a running server holds"))
-        .subcommand(<receiver::Args as clap::Args>::augment_args(
-            Command::new("receiver").about("Run a small HTTP receiver for trying things out"),
-        ))
+        .subcommand(
+            <receiver::Args as clap::Args>::augment_args(Command::new("receiver"))
+                .about("Run a small HTTP receiver for trying things out"),
+        )
         .subcommand(Command::new("settings").about("Print the manual page of all settings"))
         .subcommand(
             Command::new("completions").about("Print shell completions").arg(

@@ -52,6 +52,8 @@ pub struct Control {
     current: ArcSwap<Current>,
     history: Mutex<History>,
     watchers: Mutex<Vec<Watcher>>,
+    /// Rows of accepted changes that the store did not take, in order: they go before any later ones.
+    unsaved: Mutex<Vec<Batch>>,
 }
 
 /// Told of every accepted change, in order.
@@ -98,7 +100,7 @@ impl Control {
         let plans = BTreeMap::from([(docs.n, plan.clone())]);
         let history = Mutex::new(History { changes, plans, fold: DocSet::default() });
         let current = ArcSwap::from_pointee(Current { docs, plan });
-        Ok(Control { log, store, clock, compiler, partitions, gate: tokio::sync::Mutex::new(()), current, history, watchers: Mutex::default() })
+        Ok(Control { log, store, clock, compiler, partitions, gate: tokio::sync::Mutex::new(()), current, history, watchers: Mutex::default(), unsaved: Mutex::default() })
     }
 
     /// The newest documents and plan.
@@ -159,9 +161,22 @@ impl Control {
         let current = Arc::new(Current { docs, plan });
         self.current.store(current.clone());
         self.watchers.lock().iter().for_each(|watcher| watcher(&current));
-        // The entry is durable in the log; a failed commit here is made good at the next start.
-        self.store.commit(batch)?;
+        self.save(batch);
         Ok(())
+    }
+
+    /// Commits rows whose entry is durable in the log, so that the change is in force whatever happens
+    /// here. What the store does not take now is made good with the next change or at the next start.
+    fn save(&self, batch: Batch) {
+        let mut unsaved = self.unsaved.lock();
+        unsaved.push(batch);
+        while let Some(first) = unsaved.first() {
+            if let Err(error) = self.store.commit(first.clone()) {
+                tracing::error!(%error, changes = unsaved.len(), "the store does not take changes of documents yet");
+                return;
+            }
+            unsaved.remove(0);
+        }
     }
 
     /// The plan as of position `n`.

@@ -114,6 +114,7 @@ impl Engine {
         let caught_up = Arc::new(AtomicBool::new(false));
         let shared = || Shared {
             log: log.clone(),
+            store: store.clone(),
             clock: clock.clone(),
             gauges: gauges.clone(),
             stop: stop.clone(),
@@ -295,6 +296,11 @@ impl Engine {
         Ok(())
     }
 
+    /// True once the engine was told to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
     /// Stops the workers after the batch in hand. The log keeps what they have not applied.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -429,6 +435,7 @@ fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) 
 /// What every worker thread shares.
 struct Shared {
     log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
     clock: Clock,
     gauges: Arc<Gauges>,
     stop: Arc<AtomicBool>,
@@ -544,7 +551,9 @@ fn restart<W: Worker>(error: &Error, shared: &Shared, reopen: &dyn Fn() -> Resul
         if shared.stop.load(Ordering::Acquire) {
             return None;
         }
-        match reopen().and_then(|worker| catch_up(worker, &*shared.log)) {
+        // Asked first whether it takes writes: catching up in vain would append effects to the log each time.
+        let writable = shared.store.sync().map_err(Error::from);
+        match writable.and_then(|()| reopen()).and_then(|worker| catch_up(worker, &*shared.log)) {
             Ok(worker) => {
                 shared.gauges.failed.fetch_sub(1, Ordering::AcqRel);
                 tracing::info!("the worker has caught up");

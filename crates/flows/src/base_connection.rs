@@ -159,7 +159,7 @@ fn auth(spec: &Json, given: &Json, outside: &Outside<'_>) -> Result<Option<Json>
     let params = Json::Object(params);
     schema::check(&auth_spec["spec"], &params, "auth.params").map_err(Error::invalid)?;
     if let Some(url) = params["accessTokenUrl"].as_str() {
-        check_token_url(url)?;
+        check_token_url(url, outside)?;
     }
     let mut params = params;
     for name in specs::secrets(&auth_spec["spec"]) {
@@ -199,7 +199,7 @@ fn canonical_names(spec: &Json, params: &Map<String, Json>) -> Result<Map<String
     Ok(out)
 }
 
-fn check_token_url(text: &str) -> Result<()> {
+fn check_token_url(text: &str, outside: &Outside<'_>) -> Result<()> {
     let refuse = |rule: &str| Err(Error::invalid(format!("auth.params.accessTokenUrl {rule}")));
     let Ok(url) = Url::parse(text) else { return refuse("must be an http or https URL") };
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -214,5 +214,5 @@ fn check_token_url(text: &str) -> Result<()> {
     if url.query_pairs().count() > 1 {
         return refuse("may have at most one query parameter");
     }
-    Ok(())
+    (outside.reachable)(&url).map_err(|reason| Error::invalid(format!("auth.params.accessTokenUrl: {reason}")))
 }

@@ -68,6 +68,8 @@ pub struct Outside<'a> {
     pub seal: &'a dyn Fn(&str) -> String,
     /// Where messages are sent to, without a slash at the end; `/collection/{inletId}` is appended.
     pub inlet_base: &'a str,
+    /// `Ok` when requests may be sent to a URL; else why not.
+    pub reachable: &'a dyn Fn(&url::Url) -> std::result::Result<(), String>,
 }
 
 /// What this room asks about the rest of the sandbox before it accepts a mapping.

@@ -4,14 +4,14 @@ use crate::entity::{self, COMMON_FIELDS};
 use crate::error::{Error, Result};
 use crate::listing::{self, Query};
 use crate::source_connection::{base_of, base_summary, refuse_used};
-use crate::{Decision, HTTP_API, http_target, patch as json_patch, schema, specs};
+use crate::{Decision, HTTP_API, Outside, http_target, patch as json_patch, schema, specs};
 use model::{Caller, Collection, Doc, DocChange, DocSet};
 use serde_json::{Value as Json, json};
 
 const KIND: Collection = Collection::TargetConnection;
 
 /// `POST /targetConnections`.
-pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json) -> Result<Decision> {
+pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json, outside: &Outside<'_>) -> Result<Decision> {
     let fields = entity::fields(body)?;
     let known = ["name", "description", "connectionSpec", "baseConnectionId", "data", "params"];
     schema::members(fields, &known, "").map_err(Error::invalid)?;
@@ -29,6 +29,7 @@ pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json) -> Result<Decisio
         stored.insert("data".into(), data);
     }
     let params = http_target::canonical(&body["params"]).map_err(Error::invalid)?;
+    check_reachable(&params, outside).map_err(Error::invalid)?;
     stored.insert("baseConnectionId".into(), json!(base_id.as_str()));
     stored.insert("connectionSpec".into(), json!({ "id": spec["id"], "version": specs::VERSION }));
     stored.insert("params".into(), params);
@@ -51,7 +52,14 @@ pub fn list(docs: &DocSet, caller: &Caller<'_>, query: &Query) -> Result<Json> {
 }
 
 /// `PATCH /targetConnections/{id}`: `/name`, `/description`, `/params` and its members.
-pub fn patch(docs: &DocSet, caller: &Caller<'_>, id: &str, if_match: Option<&str>, body: &Json) -> Result<Decision> {
+pub fn patch(
+    docs: &DocSet,
+    caller: &Caller<'_>,
+    id: &str,
+    if_match: Option<&str>,
+    body: &Json,
+    outside: &Outside<'_>,
+) -> Result<Decision> {
     let doc = entity::find(docs, caller, KIND, id)?;
     entity::check_if_match(doc, if_match)?;
     let operations = json_patch::parse(body)?;
@@ -71,6 +79,10 @@ pub fn patch(docs: &DocSet, caller: &Caller<'_>, id: &str, if_match: Option<&str
     let mut next = json_patch::apply(&doc.body, &operations)?;
     entity::labels(&next).map_err(|detail| Error::new(1455, detail))?;
     next["params"] = http_target::canonical(&next["params"]).map_err(|detail| Error::new(1455, detail))?;
+    // What the operator's rules refuse since it was made can still be renamed.
+    if operations.iter().any(|operation| operation.path.starts_with("/params")) {
+        check_reachable(&next["params"], outside).map_err(|detail| Error::new(1455, detail))?;
+    }
     Ok(entity::changed(caller, KIND, doc, next))
 }
 
@@ -79,6 +91,11 @@ pub fn delete(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Decision> 
     let doc = entity::find(docs, caller, KIND, id)?;
     refuse_used(docs, caller, id, "targetConnectionIds")?;
     Ok(entity::deleted(vec![DocChange::delete(caller.sandbox, KIND, doc.id.clone(), caller.client)]))
+}
+
+fn check_reachable(params: &Json, outside: &Outside<'_>) -> std::result::Result<(), String> {
+    let url = http_target::endpoint(params)?;
+    (outside.reachable)(&url).map_err(|reason| format!("params.httpEndpoint: {reason}"))
 }
 
 fn shown(docs: &DocSet, doc: &Doc, caller: &Caller<'_>) -> Json {

@@ -68,7 +68,7 @@ impl World {
     }
 
     fn target(&mut self, body: &Json) -> Result<Decision> {
-        let decision = self.with(|caller| target_connections::create(&self.docs, caller, body));
+        let decision = self.with(|caller| target_connections::create(&self.docs, caller, body, &outside()));
         self.accept(decision)
     }
 
@@ -130,7 +130,15 @@ impl World {
 }
 
 fn outside() -> Outside<'static> {
-    Outside { seal: &|secret| format!("sealed:{}", secret.len()), inlet_base: "http://localhost:8080" }
+    Outside {
+        seal: &|secret| format!("sealed:{}", secret.len()),
+        inlet_base: "http://localhost:8080",
+        reachable: &reachable,
+    }
+}
+
+fn reachable(url: &url::Url) -> std::result::Result<(), String> {
+    if url.host_str() == Some("10.0.0.1") { Err("10.0.0.1 is private".into()) } else { Ok(()) }
 }
 
 fn lookups() -> Lookups<'static> {

@@ -110,7 +110,10 @@ pub fn list(
 
 /// One descriptor (`GET /{container}/descriptors/{id}`).
 pub fn get(docs: &DocSet, caller: &Caller<'_>, container: Container, id: &str, accept: &str) -> Result<Json, Error> {
-    accept::descriptor_form(accept)?;
+    // Look-ups are documented without an Accept header.
+    if !matches!(accept, "" | "*/*" | "application/json") {
+        accept::descriptor_form(accept)?;
+    }
     match container {
         Container::Global => Err(Error::not_found(id, "1")),
         Container::Tenant => find(docs, caller, id).map(|doc| wire(docs, caller, doc)),

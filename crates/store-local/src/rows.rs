@@ -92,6 +92,15 @@ impl FjallStore {
         Ok(Self { keyspaces, db, swapping: Mutex::new(()), commits: AtomicU64::new(0) })
     }
 
+    /// Writes everything that is in memory into tables, so that the next start has no journal to
+    /// replay into memory. For an orderly stop; durability does not need it.
+    pub fn flush(&self) -> Result<()> {
+        for keyspace in &self.keyspaces {
+            keyspace.rotate_memtable_and_wait().map_err(|e| failed("flushing a keyspace", e))?;
+        }
+        Ok(())
+    }
+
     /// Flushes what pins old journals, when they pile up and nothing is being flushed already.
     fn relieve_journals(&self) -> Result<()> {
         if self.db.journal_count() <= JOURNALS_MAX || self.db.outstanding_flushes() > 0 {

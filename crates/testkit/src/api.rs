@@ -2,6 +2,7 @@
 
 use crate::RUNTIME;
 use serde_json::Value as Json;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A client of one base URL with fixed headers.
@@ -10,6 +11,15 @@ pub struct Api {
     http: reqwest::Client,
     base: String,
     headers: Vec<(String, String)>,
+    login: Option<Arc<Login>>,
+}
+
+/// A token, and how to get the next.
+#[derive(Debug)]
+struct Login {
+    id: String,
+    secret: String,
+    token: Mutex<String>,
 }
 
 /// What came back.
@@ -33,27 +43,45 @@ impl Api {
             .timeout(Duration::from_secs(60))
             .tls_backend_preconfigured(delivery::tls_config())
             .build();
-        Api { http: http.expect("a client can be built"), base: base.trim_end_matches('/').to_owned(), headers: Vec::new() }
+        Api {
+            http: http.expect("a client can be built"),
+            base: base.trim_end_matches('/').to_owned(),
+            headers: Vec::new(),
+            login: None,
+        }
     }
 
     /// Logs in with the members of `credentials.json`: a client with the headers of every AEP call.
     pub fn log_in(base: &str, credentials: &Json) -> Api {
         let text = |name: &str| credentials[name].as_str().unwrap_or_default().to_owned();
-        let plain = Api::new(base);
-        let answer = plain.token(&text("client_id"), &text("client_secret"));
-        let token = answer.expect(200).json["access_token"].as_str().expect("an access token").to_owned();
+        let login = Login { id: text("client_id"), secret: text("client_secret"), token: Mutex::default() };
+        let plain = Api { login: Some(Arc::new(login)), ..Api::new(base) };
+        plain.renew();
         plain
-            .with("authorization", &format!("Bearer {token}"))
             .with("x-api-key", &text("client_id"))
             .with("x-gw-ims-org-id", &text("org_id"))
             .with("x-sandbox-name", "prod")
     }
 
+    /// Takes a fresh token, as when the clock went past the old one's end; for all clones.
+    pub fn renew(&self) {
+        if let Some(login) = &self.login {
+            let answer = Api::new(&self.base).token(&login.id, &login.secret).expect(200);
+            let token = answer.json["access_token"].as_str().expect("an access token").to_owned();
+            *login.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        }
+    }
+
+    /// The bearer token of a login; empty without one.
+    pub fn bearer(&self) -> String {
+        let token = |login: &Arc<Login>| login.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.login.as_ref().map(token).unwrap_or_default()
+    }
+
     /// Asks for a token.
     pub fn token(&self, client_id: &str, client_secret: &str) -> Answer {
-        let form = format!(
-            "grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}&scope=openid"
-        );
+        let form =
+            format!("grant_type=client_credentials&client_id={client_id}&client_secret={client_secret}&scope=openid");
         let kind = [("content-type", "application/x-www-form-urlencoded")];
         self.send("POST", "/ims/token/v3", Some(form.into_bytes()), &kind)
     }
@@ -79,6 +107,9 @@ impl Api {
     pub fn without(&self, name: &str) -> Api {
         let mut api = self.clone();
         api.headers.retain(|(n, _)| n != name);
+        if name == "authorization" {
+            api.login = None;
+        }
         api
     }
 
@@ -114,6 +145,9 @@ impl Api {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         for (name, value) in &self.headers {
             request = request.header(name, value);
+        }
+        if self.login.is_some() {
+            request = request.header("authorization", format!("Bearer {}", self.bearer()));
         }
         for (name, value) in extra {
             request = request.header(*name, *value);

@@ -127,7 +127,9 @@ impl Server {
         loop {
             let text = std::fs::read_to_string(&marker).ok().filter(|text| Some(text) != stale.as_ref());
             let body = text.and_then(|t| serde_json::from_str::<Json>(&t).ok());
-            if let Some(url) = body.filter(|b| b["pid"] == json!(child.id())).and_then(|b| b["url"].as_str().map(str::to_owned)) {
+            if let Some(url) =
+                body.filter(|b| b["pid"] == json!(child.id())).and_then(|b| b["url"].as_str().map(str::to_owned))
+            {
                 self.url = url;
                 self.child = Some(child);
                 return Ok(());

@@ -2,7 +2,7 @@
 
 use crate::api::{Answer, Api};
 use crate::server::{Options, Server};
-use crate::{Receiver, ReceiverOptions, RUNTIME, Record};
+use crate::{RUNTIME, Receiver, ReceiverOptions, Record, until};
 use serde_json::{Value as Json, json};
 
 const PROFILE: &str = "https://ns.adobe.com/xdm/context/profile";
@@ -146,7 +146,8 @@ impl World {
         let source = create("/sourceConnections", json!({ "name": "Profile store", "connectionSpec": source }));
         let mut params = json!({ "httpEndpoint": self.receiver.url(&flow.path) });
         merge(&mut params, &flow.params);
-        let target = json!({ "name": "Receiver", "baseConnectionId": account, "connectionSpec": spec, "params": params });
+        let target =
+            json!({ "name": "Receiver", "baseConnectionId": account, "connectionSpec": spec, "params": params });
         let target = create("/targetConnections", target);
         let selectors = |selectors: Vec<Json>| json!({ "selectors": selectors });
         let mut params = json!({
@@ -208,7 +209,12 @@ impl World {
         self.event(id, identities, time, "commerce.purchases", order)
     }
 
-    /// A message with a profile record.
+    /// A message with an event that no purchase is, such as one that links identities.
+    pub fn visit(&self, id: &str, identities: &[(&str, &str)], time: &str) -> Json {
+        self.event(id, identities, time, "web.webpagedetails.pageViews", json!({}))
+    }
+
+    /// A message with a profile record; it takes the place of an earlier one of the same primary identity.
     pub fn record(&self, identities: &[(&str, &str)], body: Json) -> Json {
         let mut entity = json!({ "identityMap": identity_map(identities) });
         merge(&mut entity, &body);
@@ -218,7 +224,10 @@ impl World {
     /// A message with a profile record of a last name and an e-mail address.
     pub fn person(&self, identities: &[(&str, &str)], last_name: &str) -> Json {
         let address = format!("{last_name}@example.com");
-        self.record(identities, json!({ "person": { "name": { "lastName": last_name } }, "personalEmail": { "address": address } }))
+        self.record(
+            identities,
+            json!({ "person": { "name": { "lastName": last_name } }, "personalEmail": { "address": address } }),
+        )
     }
 
     /// Sends messages as batches, all of which must be taken.
@@ -264,6 +273,24 @@ impl World {
     pub fn advance(&self, by: &str) {
         self.server.advance(by);
         self.server.settle();
+        self.api.renew();
+    }
+
+    /// Moves the manual clock on by `step`, again and again, until no export waits.
+    pub fn drive(&self, step: &str) {
+        let look = || {
+            self.server.advance(step);
+            self.server.wait_applied();
+            self.server.flows()
+        };
+        until("everything is delivered", look, |flows| flows.iter().all(|f| f["ledger"]["waiting"] == json!(0)));
+        self.server.settle();
+        self.api.renew();
+    }
+
+    /// Makes the receiver answer as this script says, from its start.
+    pub fn script(&self, script: &Json) {
+        self.receiver.set_script(script.to_string().parse().unwrap_or_else(|e| panic!("{script}: {e}")));
     }
 
     /// The ledger of a flow.
@@ -370,7 +397,8 @@ fn text(body: &Json, member: &str) -> String {
 
 fn target(api: &Api, title: &str, class: &str, groups: &[String]) -> Target {
     let first = [class, "https://ns.adobe.com/xdm/context/identitymap"];
-    let refs: Vec<Json> = first.into_iter().chain(groups.iter().map(String::as_str)).map(|id| json!({ "$ref": id })).collect();
+    let refs: Vec<Json> =
+        first.into_iter().chain(groups.iter().map(String::as_str)).map(|id| json!({ "$ref": id })).collect();
     let made = api.post(SCHEMAS, &json!({ "title": title, "type": "object", "allOf": refs })).ok();
     let (schema, alt) = (text(&made, "$id"), text(&made, "meta:altId"));
     let union = json!([{ "op": "add", "path": "/meta:immutableTags", "value": ["union"] }]);

@@ -52,6 +52,9 @@ fn each_kind_of_change_exports_or_does_not() {
     let first_name = json!({ "person": { "name": { "firstName": "Anna" } } });
     let bodies = world.bodies_of(|| world.send(&[world.record(&anna, first_name)]));
     assert_eq!(bodies, [] as [Json; 0], "an unmapped attribute");
+    let birth = json!({ "person": { "birthDate": "1991-04-02" } });
+    let bodies = world.bodies_of(|| world.send(&[world.record(&anna, birth)]));
+    assert_eq!(bodies, [] as [Json; 0], "another one");
 
     let bodies = world.bodies_of(|| world.send(&[world.person(&anna, "anna")]));
     assert_eq!(bodies.len(), 1, "a mapped attribute, even with an equal value: {bodies:?}");
@@ -60,7 +63,7 @@ fn each_kind_of_change_exports_or_does_not() {
     assert_eq!(bodies, [] as [Json; 0], "a member is confirmed as a member");
 
     let both = [("CRMID", "anna"), ("Email", "anna@example.com")];
-    let bodies = world.bodies_of(|| world.send(&[world.record(&both, json!({}))]));
+    let bodies = world.bodies_of(|| world.send(&[world.visit("v", &both, "2026-03-01T11:40:00Z")]));
     assert_eq!(bodies.len(), 1, "an identity came: {bodies:?}");
     assert_eq!(bodies[0]["identityMap"]["Email"], json!([{ "id": "anna@example.com" }]), "{}", bodies[0]);
     assert_eq!(bodies[0]["person"], json!({ "name": { "lastName": "anna" } }), "{}", bodies[0]);
@@ -80,7 +83,8 @@ fn each_kind_of_change_exports_or_does_not() {
 #[test]
 fn an_audience_is_backfilled_once() {
     let world = World::new();
-    let (audience, other) = (world.audience("buyers", BUYERS), world.audience("others", "person.name.firstName = \"x\""));
+    let (audience, other) =
+        (world.audience("buyers", BUYERS), world.audience("others", "person.name.firstName = \"x\""));
     let flow = world.flow(&Flow::to(&[&other]));
     let messages: Vec<Json> = (0..20).flat_map(|n| buyer(&world, &format!("c-{n}"), "2026-03-01T11:00:00Z")).collect();
     let bodies = world.bodies_of(|| world.send(&messages));
@@ -109,7 +113,7 @@ fn a_disabled_flow_sends_nothing_and_enabling_does_not_make_up_for_it() {
     let audience = world.audience("buyers", BUYERS);
     let flow = world.flow(&Flow::to(&[&audience]));
     // Everything fails and waits for the (manual) clock.
-    world.receiver.set_script(r#"{"steps":[{"status":503,"repeat":0}]}"#.parse().expect("a script"));
+    world.script(&json!({ "steps": [{ "status": 503, "repeat": 0 }] }));
     let messages: Vec<Json> = (0..4).flat_map(|n| buyer(&world, &format!("q-{n}"), "2026-03-01T11:00:00Z")).collect();
     world.send(&messages);
     world.wait_applied();
@@ -118,7 +122,7 @@ fn a_disabled_flow_sends_nothing_and_enabling_does_not_make_up_for_it() {
     let ledger = testkit::until("none waits", || world.ledger(&flow), |l| l["waiting"] == 0);
     assert_eq!(ledger["filtered"]["flow_disabled"], 4, "{ledger}");
 
-    world.receiver.set_script(testkit::Script::default());
+    world.script(&json!({}));
     let bodies = world.bodies_of(|| {
         world.send(&buyer(&world, "meanwhile", "2026-03-01T11:00:00Z"));
         world.wait_applied();
@@ -179,7 +183,7 @@ fn what_memberships_say_is_up_to_the_flow() {
 fn a_trigger_that_is_off_counts_only_beside_one_that_is_on() {
     let world = World::new();
     let audience = world.audience("buyers", BUYERS);
-    let triggers = json!({ "activationTriggers": { "attribute": false, "identity": false } });
+    let triggers = json!({ "activationTriggers": { "attributeChanges": false, "identityChanges": false } });
     let flow = world.flow(&Flow { transformation: triggers, ..Flow::to(&[&audience]) });
     let bodies = world.bodies_of(|| world.send(&buyer(&world, "anna", "2026-03-01T11:00:00Z")));
     assert_eq!(bodies.len(), 1, "{bodies:?}");

@@ -73,7 +73,8 @@ async fn create(
     Query(parameters): Query<Vec<(String, String)>>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, ApiError> {
-    let is_default = |(key, value): &(String, String)| key == "requestDataSource" && value.eq_ignore_ascii_case("false");
+    let is_default =
+        |(key, value): &(String, String)| key == "requestDataSource" && value.eq_ignore_ascii_case("false");
     if let Some((key, value)) = parameters.iter().find(|p| !is_default(p)) {
         return Err(bad_request(&format!("{key}={value} is not served when a data set is created")));
     }

@@ -42,7 +42,8 @@ async fn one(
     let inlet = open_inlet(&app, &current.plan, &id, &headers)?;
     let org = organisation(&current.docs);
     let accepted = app.ingest.one(&inlet, &org, &body, sync).await.map_err(|f| refused(&f))?;
-    let mut answer = json!({ "inletId": id, "xactionId": accepted.xaction_id.as_str(), "receivedTimeMs": accepted.received.0 });
+    let mut answer =
+        json!({ "inletId": id, "xactionId": accepted.xaction_id.as_str(), "receivedTimeMs": accepted.received.0 });
     if sync {
         answer["syncValidation"] = json!({ "status": "pass" });
     }
@@ -65,13 +66,13 @@ async fn many(
     body: Body,
 ) -> Result<Response, ApiError> {
     let body = bytes(&headers, body)?;
-    if query.iter().any(|(name, _)| name == "syncValidation") {
+    if sync_validation(&query)? {
         return Err(problem(400, "syncValidation works with single messages only"));
     }
     let current = app.current();
     let inlet = open_inlet(&app, &current.plan, &id, &headers)?;
-    let batch: Messages<'_> =
-        serde_json::from_slice(&body).map_err(|e| problem(400, &format!("the body is not a batch of messages: {e}")))?;
+    let batch: Messages<'_> = serde_json::from_slice(&body)
+        .map_err(|e| problem(400, &format!("the body is not a batch of messages: {e}")))?;
     let messages: Vec<&[u8]> = batch.messages.iter().map(|m| m.get().as_bytes()).collect();
     let org = organisation(&current.docs);
     let answers = app.ingest.many(&inlet, &org, &messages).await.map_err(|f| refused(&f))?;
@@ -102,10 +103,12 @@ fn bytes(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     })
 }
 
+/// In any case: Python clients send `True`.
 fn sync_validation(query: &[(String, String)]) -> Result<bool, ApiError> {
     match query.iter().find(|(name, _)| name == "syncValidation").map(|(_, v)| v.as_str()) {
-        None | Some("false") => Ok(false),
-        Some("true") => Ok(true),
+        None => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
         Some(other) => Err(problem(400, &format!("syncValidation must be true or false, is {other:?}"))),
     }
 }
@@ -130,7 +133,8 @@ fn organisation(docs: &model::DocSet) -> model::SmolStr {
 
 /// The original prints the status as text here (activation.md §12.2).
 fn unauthorised(status: &str, message: &str) -> ApiError {
-    let body = json!({ "type": AUTHORIZATION, "status": status, "title": "Authorization", "report": { "message": message } });
+    let body =
+        json!({ "type": AUTHORIZATION, "status": status, "title": "Authorization", "report": { "message": message } });
     ApiError::new(status.parse().unwrap_or(401), body)
 }
 

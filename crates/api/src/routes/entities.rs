@@ -1,7 +1,7 @@
 //! Entities: `/data/core/ups/access/entities` (profile.md §8.1): one or many profiles, their events,
 //! deletion of a profile.
 //!
-//! In: identities or XIDs and how to show them (`ask.rs`). Out: merged profiles (`show.rs`) and pages
+//! In: identities or XIDs and how to show them (`ask.rs`, `values.rs`). Out: merged profiles (`show.rs`) and pages
 //! of events (`events.rs`), read from committed rows.
 //!
 //! Always: under a merge policy without stitching, only fragments and events of the asked identity
@@ -12,6 +12,7 @@ mod events;
 mod show;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use crate::app::App;
 use crate::error::{ApiError, respond};

@@ -79,7 +79,7 @@ fn read(
     requester: &Requester,
     f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Json>,
 ) -> Answer {
-    ok(&app.read(requester, |docs, caller| f(docs, caller, &outside(app, &|secret| app.keyring.seal(secret))))?)
+    ok(&app.read(requester, |docs, caller| with_outside(app, |outside| f(docs, caller, outside)))?)
 }
 
 async fn decide(
@@ -88,15 +88,20 @@ async fn decide(
     f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Decision>,
 ) -> Answer {
     let decide = |docs: &DocSet, caller: &Caller<'_>| {
-        let decision = f(docs, caller, &outside(app, &|secret| app.keyring.seal(secret)))?;
+        let decision = with_outside(app, |outside| f(docs, caller, outside))?;
         Ok::<_, flows::Error>((decision.changes, (decision.status, decision.body, decision.headers)))
     };
     let (status, body, headers) = app.change(requester, decide).await?;
     Ok(respond(status, &body, &headers, "application/json"))
 }
 
-fn outside<'a>(app: &'a App, seal: &'a dyn Fn(&str) -> String) -> Outside<'a> {
-    Outside { seal, inlet_base: app.public_url.trim_end_matches('/') }
+fn with_outside<T>(app: &App, f: impl FnOnce(&Outside<'_>) -> T) -> T {
+    let hint = "the operator can allow it with --allow-targets or --allow-private-targets";
+    f(&Outside {
+        seal: &|secret| app.keyring.seal(secret),
+        inlet_base: app.public_url.trim_end_matches('/'),
+        reachable: &|url| app.egress.check_url(url).map_err(|reason| format!("{reason}; {hint}")),
+    })
 }
 
 fn if_match(headers: &HeaderMap) -> Option<&str> {
@@ -202,7 +207,7 @@ async fn list_targets(State(app): State<App>, requester: Requester, Pairs(pairs)
 }
 
 async fn create_target(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
-    decide(&app, &requester, |docs, caller, _| target_connections::create(docs, caller, &body)).await
+    decide(&app, &requester, |docs, caller, outside| target_connections::create(docs, caller, &body, outside)).await
 }
 
 async fn get_target(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
@@ -217,7 +222,8 @@ async fn patch_target(
     Body(body): Body,
 ) -> Answer {
     let tag = if_match(&headers);
-    decide(&app, &requester, |docs, caller, _| target_connections::patch(docs, caller, &id, tag, &body)).await
+    decide(&app, &requester, |docs, caller, outside| target_connections::patch(docs, caller, &id, tag, &body, outside))
+        .await
 }
 
 async fn delete_target(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {

@@ -105,8 +105,12 @@ fn ledger_figures(app: &App, page: &mut Page) -> Result<(), engine::Error> {
     let current = app.current();
     for flow in current.plan.sandboxes.values().flat_map(|p| &p.flows) {
         let ledger = app.engine.ledger(flow.no)?;
-        let states =
-            [("received", ledger.received), ("exported", ledger.exported), ("waiting", ledger.waiting), ("dead", ledger.dead)];
+        let states = [
+            ("received", ledger.received),
+            ("exported", ledger.exported),
+            ("waiting", ledger.waiting),
+            ("dead", ledger.dead),
+        ];
         for (state, n) in states {
             page.sample(name, &[("flow", &flow.id), ("state", state), ("reason", "")], n);
         }

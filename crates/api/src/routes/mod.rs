@@ -33,6 +33,7 @@ mod segment_definitions;
 use crate::app::App;
 use crate::error::ApiError;
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::{Method, Uri};
 use model::{Caller, DocSet};
 use tower_http::normalize_path::NormalizePath;
@@ -62,8 +63,9 @@ pub fn router(app: App) -> Router {
     Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
 }
 
-/// A path of AEP that is not served, and any other path.
-async fn not_served(method: Method, uri: Uri) -> ApiError {
+/// A path of AEP that is not served, and any other path. The body is read to its end, for a connection
+/// with an unread body would be closed under the next request.
+async fn not_served(method: Method, uri: Uri, _: Bytes) -> ApiError {
     let detail = format!("{method} {} is not served by this server", uri.path());
     ApiError::problem(404, "urn:rivermouth:not-served", "Not served", &detail)
 }

@@ -43,7 +43,12 @@ impl FromRequestParts<App> for Operator {
         let token = text(&parts.headers, "authorization").and_then(|v| v.strip_prefix("Bearer "));
         match token {
             Some(token) if app.keyring.is_admin(token.trim()) => Ok(Operator),
-            _ => Err(ApiError::problem(401, "about:blank", "Unauthorized", "the admin token of the data directory is needed")),
+            _ => Err(ApiError::problem(
+                401,
+                "about:blank",
+                "Unauthorized",
+                "the admin token of the data directory is needed",
+            )),
         }
     }
 }
@@ -123,7 +128,10 @@ async fn change_clients(
 }
 
 /// All flows, or the one that the query names.
-fn chosen_flows(app: &App, query: &[(String, String)]) -> Result<Vec<(SandboxId, std::sync::Arc<activation::FlowPlan>)>, ApiError> {
+fn chosen_flows(
+    app: &App,
+    query: &[(String, String)],
+) -> Result<Vec<(SandboxId, std::sync::Arc<activation::FlowPlan>)>, ApiError> {
     let wanted = query.iter().find(|(name, _)| name == "flow").map(|(_, id)| id.as_str());
     let current = app.current();
     let all = current.plan.sandboxes.iter().flat_map(|(s, plan)| plan.flows.iter().map(|f| (*s, f.clone())));
@@ -198,7 +206,11 @@ async fn dead_letters(
     Ok(ok(&json!({ "deadLetters": letters })))
 }
 
-async fn replay_dead_letters(State(app): State<App>, _: Operator, JsonBody(body): JsonBody) -> Result<Response, ApiError> {
+async fn replay_dead_letters(
+    State(app): State<App>,
+    _: Operator,
+    JsonBody(body): JsonBody,
+) -> Result<Response, ApiError> {
     let flow = body.get("flow").and_then(Json::as_str).map(|f| ("flow".to_owned(), f.to_owned()));
     let wanted = names(&body)?;
     let mut replayed = 0;
@@ -249,7 +261,11 @@ async fn quarantine(State(app): State<App>, _: Operator) -> Result<Response, Api
 }
 
 /// Ingests quarantined messages again; those that fit now leave the quarantine.
-async fn replay_quarantine(State(app): State<App>, _: Operator, JsonBody(body): JsonBody) -> Result<Response, ApiError> {
+async fn replay_quarantine(
+    State(app): State<App>,
+    _: Operator,
+    JsonBody(body): JsonBody,
+) -> Result<Response, ApiError> {
     let wanted = names(&body)?;
     let current = app.current();
     let org = access::organisation(&current.docs).map(|o| o.org_id).unwrap_or_default();
@@ -315,7 +331,8 @@ fn profile_json(
     let profile = &found.profile;
     let events = app.engine.events(sandbox, found.id).map_err(failed)?;
     let attributes = plan.merge_policies.first().map(|policy| profile::attributes(profile, policy, None));
-    let identities = profile::identity_map(profile.identities.iter().map(|k| &k.identity), &|n| plan.namespaces.code(n));
+    let identities =
+        profile::identity_map(profile.identities.iter().map(|k| &k.identity), &|n| plan.namespaces.code(n));
     let audiences: Vec<Json> = profile
         .memberships
         .iter()
@@ -391,9 +408,10 @@ fn parse_duration(text: &str) -> Option<i64> {
 /// The flow of a number, for metrics.
 pub(crate) fn flow_id(app: &App, no: FlowNo) -> SmolStr {
     let current = app.current();
-    let found = current.plan.sandboxes.keys().find_map(|sandbox| {
-        current.docs.iter(*sandbox, Collection::Flow).find(|d| d.no == no.0).map(|d| d.id.clone())
-    });
+    let found =
+        current.plan.sandboxes.keys().find_map(|sandbox| {
+            current.docs.iter(*sandbox, Collection::Flow).find(|d| d.no == no.0).map(|d| d.id.clone())
+        });
     found.unwrap_or_else(|| SmolStr::new(no.to_string()))
 }
 
@@ -403,7 +421,9 @@ mod tests {
 
     #[test]
     fn durations_have_a_unit() {
-        for (text, ms) in [("90d", 7_776_000_000), ("1 day", 86_400_000), ("5 minutes", 300_000), ("20s", 20_000), ("7 ms", 7)] {
+        for (text, ms) in
+            [("90d", 7_776_000_000), ("1 day", 86_400_000), ("5 minutes", 300_000), ("20s", 20_000), ("7 ms", 7)]
+        {
             assert_eq!(parse_duration(text), Some(ms), "{text}");
         }
         for text in ["", "5", "d", "-1d", "5 weeks", "9999999999999999d"] {

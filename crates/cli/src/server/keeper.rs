@@ -5,12 +5,14 @@
 //! own; `rebuild` makes a store from snapshot and log, there as here.
 
 use super::compiler::PlanCompiler;
+use super::rows::ReopeningStore;
 use crate::settings::Settings;
 use clock::Clock;
 use engine::Engine;
 use model::Timestamp;
 use serde_json::{Value as Json, json};
 use std::collections::HashMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,14 +22,14 @@ use tokio::sync::watch;
 
 pub(super) struct Keeper {
     log: Arc<LocalLog>,
-    store: Arc<FjallStore>,
+    store: Arc<ReopeningStore>,
     root: PathBuf,
     /// What the previous snapshot has, per stream; one snapshot or backup at a time.
     previous: Mutex<Option<HashMap<StreamId, u64>>>,
 }
 
 impl Keeper {
-    pub(super) fn new(log: Arc<LocalLog>, store: Arc<FjallStore>, root: &Path) -> Keeper {
+    pub(super) fn new(log: Arc<LocalLog>, store: Arc<ReopeningStore>, root: &Path) -> Keeper {
         Keeper { log, store, root: root.to_owned(), previous: Mutex::new(None) }
     }
 
@@ -84,8 +86,22 @@ impl Keeper {
         let directory = DataDir::open(to).map_err(|e| e.to_string())?;
         let (seq, _) = self.write_snapshot(&directory.snapshots())?;
         let mut bytes = copy_files(&self.root.join("keys"), &directory.keys())?;
-        bytes += copy_files(&self.root.join("log"), &directory.log())?;
+        bytes += self.copy_log(&directory.log())?;
         Ok(json!({ "backup": to.display().to_string(), "snapshot": seq, "copiedBytes": bytes }))
+    }
+
+    /// Copies what is durable now: of the last segment not what is being written, and no segment that
+    /// begins meanwhile.
+    fn copy_log(&self, to: &Path) -> Result<u64, String> {
+        let mut bytes = 0;
+        for segment in self.log.segments() {
+            let failed = |e: std::io::Error| format!("{}: {e}", segment.path.display());
+            let target = to.join(segment.path.file_name().unwrap_or_default());
+            let mut source = std::fs::File::open(&segment.path).map_err(failed)?.take(segment.bytes);
+            let mut file = std::fs::File::create_new(&target).map_err(failed)?;
+            bytes += std::io::copy(&mut source, &mut file).and_then(|n| file.sync_all().map(|()| n)).map_err(failed)?;
+        }
+        Ok(bytes)
     }
 }
 

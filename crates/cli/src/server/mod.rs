@@ -6,6 +6,7 @@
 mod compiler;
 mod keeper;
 mod outbox;
+mod rows;
 
 pub(crate) use keeper::rebuild;
 
@@ -18,11 +19,12 @@ use engine::Engine;
 use keeper::Keeper;
 use model::{Caller, Collection, SandboxId};
 use outbox::{Destinations, EngineOutbox};
+use rows::ReopeningStore;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
-use store_local::{DataDir, FjallStore, LocalLog, StoreOptions};
+use store_local::{DataDir, LocalLog, StoreOptions};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -37,7 +39,7 @@ pub(crate) struct Server {
     pub(crate) fresh_credentials: Option<serde_json::Value>,
     pub(crate) engine: Arc<Engine>,
     delivery: Arc<Delivery>,
-    store: Arc<FjallStore>,
+    store: Arc<ReopeningStore>,
     keeper: Arc<Keeper>,
     shutdown: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
@@ -55,6 +57,7 @@ impl Server {
         let wakes = delivery_cell.clone();
         let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, wakes));
         let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
+        tracing::debug!("state is up to the log");
         let fresh_credentials = bootstrap(&engine, &keyring, &settings, directory.root()).await?;
         let delivery = start_delivery(&engine, &settings, &delivery_cell)?;
         let destinations = Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep);
@@ -105,6 +108,7 @@ impl Server {
         let (engine, store) = (self.engine, self.store);
         let ended = tokio::task::spawn_blocking(move || {
             engine.stop();
+            store.flush()?;
             store.sync()
         });
         ended.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
@@ -123,7 +127,7 @@ fn write_marker(root: &Path, url: &str) -> Result<(), String> {
     std::fs::write(root.join(MARKER), body.to_string()).map_err(|e| format!("cannot write {MARKER}: {e}"))
 }
 
-type Opened = (Arc<LocalLog>, Arc<FjallStore>, Arc<Engine>);
+type Opened = (Arc<LocalLog>, Arc<ReopeningStore>, Arc<Engine>);
 
 fn open_engine(
     settings: &Settings,
@@ -132,11 +136,13 @@ fn open_engine(
     wakes: Arc<OnceLock<Arc<Delivery>>>,
 ) -> Result<Opened, String> {
     let log = Arc::new(LocalLog::open(log).map_err(|e| e.to_string())?);
+    tracing::debug!("log opened");
     let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
-    let store = Arc::new(FjallStore::open_with(store, options).map_err(|e| e.to_string())?);
+    let store = Arc::new(ReopeningStore::open(store, options).map_err(|e| e.to_string())?);
     if store_local::snapshot::is_unfinished(&*store).map_err(|e| e.to_string())? {
         return Err("a rebuild of this store did not finish; run `rivermouth rebuild` again".into());
     }
+    tracing::debug!("store opened");
     let engine = Engine::open(
         log.clone(),
         store.clone(),

@@ -72,11 +72,12 @@ impl Outbox for EngineOutbox {
                 (key.flow, key.partition, key.seq, outcome)
             })
             .collect();
-        // An outcome that is not in the log would be a delivery that is repeated after a restart:
-        // worth waiting for, but not for ever once the log is closed.
-        for attempt in 0..600 {
+        // An outcome that never gets into the log would leave its export waiting until the next start,
+        // and be delivered again then: worth waiting for as long as the disk is full.
+        for attempt in 0u64.. {
             match self.engine.report(outcomes.clone()) {
                 Ok(()) => return,
+                Err(_) if self.engine.is_stopping() => return,
                 Err(error) if attempt % 50 == 0 => tracing::error!(%error, "outcomes cannot be logged yet"),
                 Err(_) => {}
             }

@@ -26,7 +26,7 @@ use crate::progress::Progress;
 use hot::HotProfiles;
 pub(crate) use settle::membership_map;
 use model::{FlowNo, PartitionNo, SandboxId, Timestamp};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 use std::sync::Arc;
 use store::{Batch, Entry, Keyspace, Store};
 
@@ -187,14 +187,14 @@ impl PartitionWorker {
         let partition = self.partition(no);
         for hour in [0, ledger::hour_of(instant)] {
             let at = (flow, hour);
-            if !partition.ledger.contains_key(&at) {
-                let row = store.get(Keyspace::Meta, &ledger::row_key(flow, hour, no))?;
-                let row = row.map(|r| Ledger::decode(&r)).transpose()?.unwrap_or_default();
-                partition.ledger.insert(at, row);
-            }
-            if let Some(row) = partition.ledger.get_mut(&at) {
-                row.apply(movement);
-            }
+            let row = match partition.ledger.entry(at) {
+                hash_map::Entry::Occupied(row) => row.into_mut(),
+                hash_map::Entry::Vacant(place) => {
+                    let row = store.get(Keyspace::Meta, &ledger::row_key(flow, hour, no))?;
+                    place.insert(row.map(|r| Ledger::decode(&r)).transpose()?.unwrap_or_default())
+                }
+            };
+            row.apply(movement);
             partition.ledger_moved.insert(at);
         }
         partition.touched = true;

@@ -3,11 +3,12 @@
 use super::PartitionWorker;
 use super::hot::Hot;
 use crate::command::Command;
+use crate::dead::DeadLetter;
 use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
 use crate::plan::SandboxPlan;
-use activation::{Change, Verdict, decide};
+use activation::{Change, Export, Verdict, decide};
 use audience::Changed;
 use model::{AudienceNo, Identity, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
 use profile::{IDENTITIES_MAX, Profile};
@@ -15,6 +16,10 @@ use store::Keyspace;
 
 /// An export is numbered by its entry and its place there; a step of a scan stays far below 2^20.
 const EXPORT_BITS: u32 = 20;
+
+/// Exports of a flow that may wait per partition; the excess is dead at once (design, §11.8). Part
+/// of what the log means, so no setting.
+const OUTBOX_MAX: u64 = 100_000;
 
 /// What an entry did to a profile.
 #[derive(Default)]
@@ -98,16 +103,27 @@ impl PartitionWorker {
             match decide(flow, sandbox, id, profile, attributes, &change, &shares, self.at.now) {
                 Verdict::Nothing => {}
                 Verdict::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason))?,
-                Verdict::Export(export) => {
-                    let seq = self.at.offset << EXPORT_BITS | u64::from(self.at.exports);
-                    self.at.exports += 1;
-                    self.batch.put(Keyspace::Queue, key::outbox(flow.no, no, seq), export.encode());
-                    self.outbox_moved = true;
-                    self.wakes.insert((flow.no, no));
-                    self.count(no, flow.no, self.at.now, Movement::Queued)?;
-                }
+                Verdict::Export(export) => self.queue(no, flow.no, *export)?,
             }
         }
+        Ok(())
+    }
+
+    /// Puts an export into the outbox, or, when that is full, among the dead letters.
+    fn queue(&mut self, no: PartitionNo, flow: model::FlowNo, export: Export) -> Result<()> {
+        let seq = self.at.offset << EXPORT_BITS | u64::from(self.at.exports);
+        self.at.exports += 1;
+        self.count(no, flow, self.at.now, Movement::Queued)?;
+        let waiting = self.partition(no).ledger.get(&(flow, 0)).map_or(0, |l| l.waiting);
+        if waiting > OUTBOX_MAX {
+            let reason = SmolStr::new_static("outbox full: the destination has taken nothing for too long");
+            let letter = DeadLetter { died: self.at.now, attempts: 0, reason, export };
+            self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
+            return self.count(no, flow, self.at.now, Movement::Died);
+        }
+        self.batch.put(Keyspace::Queue, key::outbox(flow, no, seq), export.encode());
+        self.outbox_moved = true;
+        self.wakes.insert((flow, no));
         Ok(())
     }
 

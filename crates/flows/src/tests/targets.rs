@@ -54,6 +54,18 @@ fn target_parameters_are_checked() {
 }
 
 #[test]
+fn what_the_operator_does_not_let_out_to_is_refused() {
+    let mut world = World::new();
+    let base = world.base(&bearer());
+    let base = world.id_of(base);
+    let params = json!({ "httpEndpoint": "http://10.0.0.1/in" });
+    refused(world.target(&http_target(&base, params)), "1425-400", "params.httpEndpoint: 10.0.0.1 is private");
+    let auth = json!({ "accessTokenUrl": "http://10.0.0.1/token", "clientId": "a", "clientSecret": "b" });
+    let base = world.base(&account("OAuth2 Client Credentials", auth));
+    refused(base, "1425-400", "auth.params.accessTokenUrl: 10.0.0.1 is private");
+}
+
+#[test]
 fn header_grammar() {
     let params = |headers: &str| json!({ "httpEndpoint": "https://a/b", "headers": headers });
     let cases = [
@@ -104,7 +116,8 @@ fn target_connections_are_patched() {
     let patch = |world: &mut World, body: Json| {
         let shown = world.with(|c| target_connections::get(&world.docs, c, &target)).unwrap();
         let tag = shown["items"][0]["etag"].as_str().unwrap().to_owned();
-        let decision = world.with(|c| target_connections::patch(&world.docs, c, &target, Some(&tag), &body));
+        let decision =
+            world.with(|c| target_connections::patch(&world.docs, c, &target, Some(&tag), &body, &outside()));
         world.accept(decision)
     };
     patch(&mut world, json!([{ "op": "add", "path": "/params/retry", "value": "aep" }])).unwrap();
