@@ -38,7 +38,8 @@ pub(crate) fn check(root: &Path) -> Outcome {
             faults.push(format!("{name} {version}: comes from {source}, which deny.toml does not list"));
         }
         let licence = text("license");
-        let allowed = |l: &str| rules.licences.contains(l) || rules.exceptions.contains(&(name.to_owned(), l.to_owned()));
+        let allowed =
+            |l: &str| rules.licences.contains(l) || rules.exceptions.contains(&(name.to_owned(), l.to_owned()));
         if !satisfied(licence, &allowed) {
             faults.push(format!("{name} {version}: licence {licence:?} is not allowed by deny.toml"));
         }

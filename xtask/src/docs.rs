@@ -18,7 +18,10 @@ pub(crate) fn check(root: &Path, bin: &Path) -> Outcome {
         match printed(bin, args).and_then(|text| difference(root, page, &text)) {
             Ok(None) => {}
             Ok(Some(line)) => {
-                faults.push(format!("{page}: differs at {line:?}; write it anew: rivermouth {} > {page}", args.join(" ")));
+                faults.push(format!(
+                    "{page}: differs at {line:?}; write it anew: rivermouth {} > {page}",
+                    args.join(" ")
+                ));
             }
             Err(error) => faults.push(format!("{page}: {error}")),
         }

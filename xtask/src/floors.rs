@@ -45,11 +45,22 @@ const BESIDE: &[(&str, &str)] = &[
 ];
 
 /// Where a room uses a crate beside the floors outside its tests.
-const BESIDE_USED: &[(&str, &str, &str)] = &[("cli", "receiver", "`rivermouth receiver` and `rivermouth demo` are commands")];
+const BESIDE_USED: &[(&str, &str, &str)] =
+    &[("cli", "receiver", "`rivermouth receiver` and `rivermouth demo` are commands")];
 
 /// What floors 0 to 2 never use: they decide, and leave I/O, time and threads to the floors above.
-const IMPURE: &[&str] =
-    &["tokio", "axum", "tower-http", "reqwest", "rustls", "fjall", "ring", "crossbeam-channel", "tempfile", "tracing-subscriber"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "axum",
+    "tower-http",
+    "reqwest",
+    "rustls",
+    "fjall",
+    "ring",
+    "crossbeam-channel",
+    "tempfile",
+    "tracing-subscriber",
+];
 const PURE_FLOOR_MAX: u8 = 2;
 
 /// One arrow of one `Cargo.toml`.

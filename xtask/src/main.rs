@@ -24,7 +24,9 @@ fn main() -> ExitCode {
         ["deps"] => deps::check(root),
         ["docs", "--bin", bin] => docs::check(root, Path::new(bin)),
         ["with-server", "--bin", bin, "--", ref command @ ..] => server::run(Path::new(bin), command),
-        _ => Err(vec!["usage: xtask tidy [--update] | deps | docs --bin PATH | with-server --bin PATH -- COMMAND…".into()]),
+        _ => Err(vec![
+            "usage: xtask tidy [--update] | deps | docs --bin PATH | with-server --bin PATH -- COMMAND…".into(),
+        ]),
     };
     match result {
         Ok(report) => {

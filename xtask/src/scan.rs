@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn texts_and_comments_are_no_code() {
-        let split = split("let a = \"// { no\"; // yes {\nlet c = '{'; let r = r#\"fn x() {\"#; /* fn y() {} */ f::<'a>()");
+        let split =
+            split("let a = \"// { no\"; // yes {\nlet c = '{'; let r = r#\"fn x() {\"#; /* fn y() {} */ f::<'a>()");
         assert!(!split.code.contains('{') && split.code.contains("f::<'a>()"));
         assert!(split.comments.contains("// yes {") && split.comments.contains("fn y()"));
         assert!(split.texts.contains("// { no") && split.texts.contains("fn x() {"));
@@ -184,7 +185,8 @@ mod tests {
 
     #[test]
     fn functions_have_their_lines() {
-        let source = "trait T {\n    fn none(&self, a: [u8; 2]);\n    fn one(&self) {}\n}\nfn three<F: fn_like>(\n) {\n}\n";
+        let source =
+            "trait T {\n    fn none(&self, a: [u8; 2]);\n    fn one(&self) {}\n}\nfn three<F: fn_like>(\n) {\n}\n";
         let found = functions(&split(source).code);
         let found: Vec<(&str, usize, usize)> = found.iter().map(|f| (f.name.as_str(), f.line, f.lines)).collect();
         assert_eq!(found, [("one", 3, 1), ("three", 5, 3)]);

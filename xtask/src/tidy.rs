@@ -26,7 +26,8 @@ const BANNED_NAMES: &[(&str, &str)] = &[
 ];
 
 /// Ignored tests, with their reason.
-const IGNORED_TESTS: &[(&str, &str)] = &[("crates/pql/tests/speed.rs", "measures speed; run by hand and by the benchmarks")];
+const IGNORED_TESTS: &[(&str, &str)] =
+    &[("crates/pql/tests/speed.rs", "measures speed; run by hand and by the benchmarks")];
 
 /// Places of one machine; no code of ours may know them.
 const MACHINE_PATHS: &[&str] = &["/work/", "/root/", "/home/", "/tmp/", "/Users/"];

@@ -69,7 +69,8 @@ fn text(export: &Export, flow: &FlowPlan) -> String {
     text
 }
 
-const IDENTITIES: &str = r#""identityMap":{"ecid":[{"id":"31415"}],"email_lc_sha256":[{"id":"0163b0"},{"id":"b\"q"}]}}"#;
+const IDENTITIES: &str =
+    r#""identityMap":{"ecid":[{"id":"31415"}],"email_lc_sha256":[{"id":"0163b0"},{"id":"b\"q"}]}}"#;
 
 #[test]
 fn the_documented_example() {
@@ -82,7 +83,8 @@ fn the_documented_example() {
     );
     let attributes =
         r#"{"person":{"name":{"firstName":"Ines"},"birthDate":"1991-04-02"},"personalEmail":{"address":"i@e.org"},"#;
-    let first = r#""segmentMembership":{"ups":{"0b7c2f60":{"lastQualificationTime":"2026-02-03T10:15:00Z","status":"realized""#;
+    let first =
+        r#""segmentMembership":{"ups":{"0b7c2f60":{"lastQualificationTime":"2026-02-03T10:15:00Z","status":"realized""#;
     let name = r#","name":"Spring \"cart\" abandoners""#;
     let times = concat!(
         r#","createdAt":1769000000000,"updatedAt":1769000500000"#,

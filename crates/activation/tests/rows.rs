@@ -20,8 +20,12 @@ fn identity() -> impl Strategy<Value = Identity> {
 }
 
 fn attributes() -> impl Strategy<Value = Value> {
-    prop::collection::btree_map("[a-z]{1,6}", prop_oneof![any::<i64>().prop_map(Value::Int), ".{0,9}".prop_map(|s| Value::Str(s.into()))], 0..6)
-        .prop_map(|fields| Value::Object(fields.into_iter().map(|(n, v)| (n.into(), v)).collect()))
+    prop::collection::btree_map(
+        "[a-z]{1,6}",
+        prop_oneof![any::<i64>().prop_map(Value::Int), ".{0,9}".prop_map(|s| Value::Str(s.into()))],
+        0..6,
+    )
+    .prop_map(|fields| Value::Object(fields.into_iter().map(|(n, v)| (n.into(), v)).collect()))
 }
 
 prop_compose! {

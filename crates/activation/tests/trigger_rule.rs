@@ -184,7 +184,12 @@ const CASES: &[Case] = &[
         expected: ["attribute", OFF, "attribute", "attribute", DISABLED],
         ..CASE
     },
-    Case { why: "4: a sibling", memberships: &[(1, ENTER)], written: Some(r#"{"person":{"name":{"lastName":"O"}}}"#), ..CASE },
+    Case {
+        why: "4: a sibling",
+        memberships: &[(1, ENTER)],
+        written: Some(r#"{"person":{"name":{"lastName":"O"}}}"#),
+        ..CASE
+    },
     Case { why: "4: another root", memberships: &[(1, ENTER)], written: Some(r#"{"town":"Paris"}"#), ..CASE },
     Case { why: "null is absent", memberships: &[(1, ENTER)], written: Some(r#"{"city":null}"#), ..CASE },
     Case { why: "an empty record", memberships: &[(1, ENTER)], written: Some("{}"), ..CASE },

@@ -65,7 +65,8 @@ pub(crate) fn authorise(headers: &HeaderMap, app: &App) -> Result<Requester, Api
         return Err(ApiError::gateway(403003, "Api Key is invalid"));
     }
     let current = app.current();
-    let organisation = access::organisation(&current.docs).ok_or_else(|| ApiError::gateway(403025, "Profile is not valid"))?;
+    let organisation =
+        access::organisation(&current.docs).ok_or_else(|| ApiError::gateway(403025, "Profile is not valid"))?;
     match text(headers, "x-gw-ims-org-id") {
         None => return Err(ApiError::gateway(400003, "Missing header x-gw-ims-org-id")),
         Some(given) if given != organisation.org_id => return Err(ApiError::gateway(403025, "Profile is not valid")),
@@ -123,7 +124,9 @@ impl FromRequest<App> for JsonBody {
             return Err(bad_request("A valid content-type must be specified"));
         }
         let bytes = Bytes::from_request(request, app).await.map_err(|e| bad_request(&e.body_text()))?;
-        serde_json::from_slice(&bytes).map(JsonBody).map_err(|e| bad_request(&format!("the body is not valid JSON: {e}")))
+        serde_json::from_slice(&bytes)
+            .map(JsonBody)
+            .map_err(|e| bad_request(&format!("the body is not valid JSON: {e}")))
     }
 }
 

@@ -48,7 +48,14 @@ fn event(at: i64) -> EventView {
     EventView { timestamp: Timestamp(at), id: SmolStr::new(format!("e{at}")), body: json(r#"{"eventType":"buy"}"#) }
 }
 
-fn look(all: &Audiences, profile: &mut Profile, body: &str, events: &[EventView], changed: Changed, now: i64) -> Evaluation {
+fn look(
+    all: &Audiences,
+    profile: &mut Profile,
+    body: &str,
+    events: &[EventView],
+    changed: Changed,
+    now: i64,
+) -> Evaluation {
     evaluate(all, profile, &[json(body)], events, changed, 1, Timestamp(now))
 }
 
@@ -82,7 +89,8 @@ fn the_table_of_transitions() {
 
 #[test]
 fn a_chain_settles_in_one_pass_both_ways() {
-    let all = audiences(&["x = 1", r#"inSegment("a1")"#, r#"inSegment("a2") and inSegment("a1")"#, r#"not inSegment("a3")"#]);
+    let all =
+        audiences(&["x = 1", r#"inSegment("a1")"#, r#"inSegment("a2") and inSegment("a1")"#, r#"not inSegment("a3")"#]);
     let mut profile = Profile::default();
     assert_eq!(flips(&look(&all, &mut profile, "{}", &[], ALL, NOW.0)), [(4, IN)]);
     let found = look(&all, &mut profile, r#"{"x":1}"#, &[], ATTRIBUTES, NOW.0 + 1);
@@ -116,7 +124,8 @@ fn a_membership_of_a_deleted_audience_goes_without_an_exit() {
     assert_eq!((flips(&found), profile.realized()), (vec![], vec![AudienceNo(1)]));
 }
 
-const OPT_OUT: &str = r#"{"x":1,"optOutConsentLevel":{"privacyOptOuts":[{"optOutType":"general_opt_out","optOutValue":"out"}]}}"#;
+const OPT_OUT: &str =
+    r#"{"x":1,"optOutConsentLevel":{"privacyOptOuts":[{"optOutType":"general_opt_out","optOutValue":"out"}]}}"#;
 const OTHER_OPT_OUT: &str = r#"{"x":1,"optOutConsentLevel":{"privacyOptOuts":[{"optOutType":"sales_opt_out","optOutValue":"out"},{"optOutType":"general_opt_out","optOutValue":"in"}]}}"#;
 
 #[test]

@@ -72,7 +72,12 @@ fn ingest() {
         baselines.push(base_rate);
         if run == RUNS {
             let status = world.server.status();
-            print(&format!("memory: {} MB resident after CDNOW ({} profiles, {} events)", resident_mb(world.server.pid()), status["profiles"], status["events"]));
+            print(&format!(
+                "memory: {} MB resident after CDNOW ({} profiles, {} events)",
+                resident_mb(world.server.pid()),
+                status["profiles"],
+                status["events"]
+            ));
             world.server.terminate();
             let started = Instant::now();
             world.server.restart();

@@ -48,7 +48,13 @@ impl Client {
     }
 
     /// Sends a request; a failure to reach the server is a sentence.
-    pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Vec<u8>>, extra: &[(&str, &str)]) -> Result<Answer, String> {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+        extra: &[(&str, &str)],
+    ) -> Result<Answer, String> {
         let method = reqwest::Method::from_bytes(method.as_bytes()).map_err(|e| e.to_string())?;
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         for (name, value) in &self.headers {

@@ -19,7 +19,12 @@ fn command() -> Command {
     };
     let json = || {
         let help = "text for people, json for machines";
-        Arg::new("output").long("output").value_name("FORMAT").value_parser(["text", "json"]).default_value("text").help(help)
+        Arg::new("output")
+            .long("output")
+            .value_name("FORMAT")
+            .value_parser(["text", "json"])
+            .default_value("text")
+            .help(help)
     };
     let asks = |name: &'static str, about: &'static str| Command::new(name).about(about).arg(data_dir()).arg(json());
     let flow = || Arg::new("flow").long("flow").value_name("ID").help("Only this flow");
@@ -34,7 +39,12 @@ fn command() -> Command {
             Command::new("demo")
                 .about("Run the main job on 69,659 real purchases and show what happened")
                 .arg(Arg::new("exit").long("exit").action(ArgAction::SetTrue).help("Stop when done"))
-                .arg(Arg::new("data-dir").long("data-dir").value_name("DIR").help("Fresh directory [default: a temporary one]"))
+                .arg(
+                    Arg::new("data-dir")
+                        .long("data-dir")
+                        .value_name("DIR")
+                        .help("Fresh directory [default: a temporary one]"),
+                )
                 .arg(json()),
         )
         .subcommand(settings::add_flags(
@@ -49,11 +59,22 @@ fn command() -> Command {
                 .about("API clients of a running server")
                 .subcommand_required(true)
                 .subcommand(asks("list", "List clients"))
-                .subcommand(asks("create", "Create a client and print its credentials").arg(
-                    Arg::new("name").long("name").value_name("NAME").default_value("API client").help("What people call it"),
-                ))
-                .subcommand(asks("rotate", "Give a client a new secret").arg(Arg::new("id").required(true).value_name("CLIENT_ID")))
-                .subcommand(asks("revoke", "Remove a client").arg(Arg::new("id").required(true).value_name("CLIENT_ID"))),
+                .subcommand(
+                    asks("create", "Create a client and print its credentials").arg(
+                        Arg::new("name")
+                            .long("name")
+                            .value_name("NAME")
+                            .default_value("API client")
+                            .help("What people call it"),
+                    ),
+                )
+                .subcommand(
+                    asks("rotate", "Give a client a new secret")
+                        .arg(Arg::new("id").required(true).value_name("CLIENT_ID")),
+                )
+                .subcommand(
+                    asks("revoke", "Remove a client").arg(Arg::new("id").required(true).value_name("CLIENT_ID")),
+                ),
         )
         .subcommand(
             Command::new("flows")
@@ -91,7 +112,10 @@ fn command() -> Command {
         .subcommand(Command::new("settings").about("Print the manual page of all settings"))
         .subcommand(
             Command::new("completions").about("Print shell completions").arg(
-                Arg::new("shell").required(true).value_name("SHELL").value_parser(clap::value_parser!(clap_complete::Shell)),
+                Arg::new("shell")
+                    .required(true)
+                    .value_name("SHELL")
+                    .value_parser(clap::value_parser!(clap_complete::Shell)),
             ),
         )
 }

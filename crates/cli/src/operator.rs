@@ -75,22 +75,44 @@ fn print(name: &str, answer: &Json) -> Result<(), String> {
         "flows" => {
             for flow in rows("flows") {
                 let l = &flow["ledger"];
-                line(&format!("{}  {}  {}", cell(&flow, "id"), cell(&flow, "name"), if flow["enabled"] == true { "enabled" } else { "disabled" }));
+                line(&format!(
+                    "{}  {}  {}",
+                    cell(&flow, "id"),
+                    cell(&flow, "name"),
+                    if flow["enabled"] == true { "enabled" } else { "disabled" }
+                ));
                 line(&format!(
                     "  received {} = exported {} + filtered {} + waiting {} + dead {}  ({})",
-                    l["received"], l["exported"], l["filtered"], l["waiting"], l["dead"],
+                    l["received"],
+                    l["exported"],
+                    l["filtered"],
+                    l["waiting"],
+                    l["dead"],
                     if l["balanced"] == true { "balanced" } else { "NOT BALANCED" },
                 ));
             }
         }
         "dead-letters" if answer.get("deadLetters").is_some() => {
             for l in rows("deadLetters") {
-                line(&format!("{}  {}  {} attempts  {}  {}", cell(&l, "id"), cell(&l, "died"), l["attempts"], cell(&l, "reason"), l["identities"]));
+                line(&format!(
+                    "{}  {}  {} attempts  {}  {}",
+                    cell(&l, "id"),
+                    cell(&l, "died"),
+                    l["attempts"],
+                    cell(&l, "reason"),
+                    l["identities"]
+                ));
             }
         }
         "quarantine" if answer.get("quarantine").is_some() => {
             for r in rows("quarantine") {
-                line(&format!("{}  {}  {}  {}", cell(&r, "id"), cell(&r, "received"), cell(&r, "dataset"), r["violations"]));
+                line(&format!(
+                    "{}  {}  {}  {}",
+                    cell(&r, "id"),
+                    cell(&r, "received"),
+                    cell(&r, "dataset"),
+                    r["violations"]
+                ));
             }
         }
         _ => line(&serde_json::to_string_pretty(answer).map_err(|e| e.to_string())?),

@@ -124,7 +124,8 @@ fn read_file(path: &str) -> Result<BTreeMap<String, String>, String> {
             let items: Option<Vec<String>> = value.as_array()?.iter().map(scalar).collect();
             Some(items?.join(","))
         });
-        let text = text.ok_or_else(|| format!("--config {path}: {key} must be text, a number, true, false or a list"))?;
+        let text =
+            text.ok_or_else(|| format!("--config {path}: {key} must be text, a number, true, false or a list"))?;
         values.insert(key, text);
     }
     Ok(values)
@@ -143,7 +144,9 @@ fn parse(value: &dyn Fn(&str) -> String) -> Result<Settings, String> {
     let listen = value("listen");
     Ok(Settings {
         data_dir: PathBuf::from(value("data-dir")),
-        listen: listen.parse().map_err(|_| format!("listen: {listen:?} is not an address and port such as 127.0.0.1:8080"))?,
+        listen: listen
+            .parse()
+            .map_err(|_| format!("listen: {listen:?} is not an address and port such as 127.0.0.1:8080"))?,
         public_url: Some(value("public-url")).filter(|u| !u.is_empty()).map(|u| u.trim_end_matches('/').to_owned()),
         tenant: value("tenant"),
         partitions: number(value, "partitions", 1, 4096)? as u16,

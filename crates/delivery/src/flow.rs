@@ -342,13 +342,16 @@ impl Drop for Guard {
     }
 }
 
-/// The body of a job; a parked one is fetched again. None if it no longer waits in the outbox.
+/// The body of a job; a parked one is fetched again. None if it no longer waits in the outbox: one
+/// that was tried before may have been taken back meanwhile, so that is asked.
 async fn load(job: &Job, outbox: Arc<dyn Outbox>) -> Option<Bytes> {
-    if let Some(body) = &job.body {
-        return Some(body.clone());
+    let kept = job.body.clone();
+    if job.attempts == 0 && kept.is_some() {
+        return kept;
     }
     let key = job.key;
     let fetch = move || outbox.fetch(key.flow, key.partition, key.seq.saturating_sub(1), 1);
     let found = tokio::task::spawn_blocking(fetch).await.ok()?;
-    found.into_iter().find(|export| export.key == key).map(|export| export.body.into())
+    let export = found.into_iter().find(|export| export.key == key)?;
+    Some(kept.unwrap_or_else(|| export.body.into()))
 }

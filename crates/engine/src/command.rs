@@ -275,3 +275,6 @@ fn outcome(r: &mut Reader<'_>) -> Result<(FlowNo, u64, Outcome)> {
     };
     Ok((flow, seq, outcome))
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,18 @@ impl Control {
         let plans = BTreeMap::from([(docs.n, plan.clone())]);
         let history = Mutex::new(History { changes, plans, fold: DocSet::default() });
         let current = ArcSwap::from_pointee(Current { docs, plan });
-        Ok(Control { log, store, clock, compiler, partitions, gate: tokio::sync::Mutex::new(()), current, history, watchers: Mutex::default(), unsaved: Mutex::default() })
+        Ok(Control {
+            log,
+            store,
+            clock,
+            compiler,
+            partitions,
+            gate: tokio::sync::Mutex::new(()),
+            current,
+            history,
+            watchers: Mutex::default(),
+            unsaved: Mutex::default(),
+        })
     }
 
     /// The newest documents and plan.

@@ -58,6 +58,7 @@ struct Gauges {
     bytes: AtomicU64,
     applied: AtomicU64,
     failed: AtomicU64,
+    panicked: AtomicBool,
 }
 
 /// The engine of one data directory.
@@ -235,13 +236,15 @@ impl Engine {
     }
 
     /// Where a record that does not fit its schema is kept.
-    pub fn place_in_quarantine(&self, sandbox: SandboxId, dataset: DatasetNo, message: &[u8], violations: &[u8]) -> Placed {
-        let command = Command::Quarantine {
-            sandbox,
-            dataset,
-            message: message.to_vec(),
-            violations: violations.to_vec(),
-        };
+    pub fn place_in_quarantine(
+        &self,
+        sandbox: SandboxId,
+        dataset: DatasetNo,
+        message: &[u8],
+        violations: &[u8],
+    ) -> Placed {
+        let command =
+            Command::Quarantine { sandbox, dataset, message: message.to_vec(), violations: violations.to_vec() };
         let sum = message.iter().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(*b)));
         (key::stream(PartitionNo((sum % u64::from(self.partitions)) as u16)), command.encode())
     }
@@ -290,6 +293,9 @@ impl Engine {
         while self.backlog_entries() > 0 {
             if self.stop.load(Ordering::Acquire) {
                 return Err(Error::stopped());
+            }
+            if self.gauges.panicked.load(Ordering::Acquire) {
+                return Err(Error::layout("a worker has panicked; the log keeps what it has not applied"));
             }
             std::thread::park_timeout(Duration::from_millis(1));
         }
@@ -491,10 +497,23 @@ fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         .map_err(|e| Error::layout(format!("cannot start a worker thread: {e}")))
 }
 
+/// Notices that a worker thread unwinds: from then on the engine is not ready.
+struct Lifeline<'a>(&'a Gauges);
+
+impl Drop for Lifeline<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.panicked.store(true, Ordering::Release);
+            self.0.failed.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+}
+
 /// The loop of one worker thread.
 fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reopen: &dyn Fn() -> Result<W>) {
     let mut batch: Vec<Entry> = Vec::with_capacity(BATCH_ENTRIES);
     let idle = if shared.clock.is_manual() { IDLE_MANUAL } else { IDLE };
+    let _lifeline = Lifeline(&shared.gauges);
     let mut armed = false;
     while !shared.stop.load(Ordering::Acquire) {
         match entries.recv_timeout(idle) {

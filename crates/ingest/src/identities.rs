@@ -30,10 +30,15 @@ pub(crate) fn find(
     from_map(entity.take("identityMap"), plan, &mut found, violations);
     from_fields(entity, dataset, plan, &mut found, violations);
     if found.len() > IDENTITIES_PER_RECORD_MAX {
-        let message = format!("the record has {} identities; at most {IDENTITIES_PER_RECORD_MAX} are taken", found.len());
+        let message =
+            format!("the record has {} identities; at most {IDENTITIES_PER_RECORD_MAX} are taken", found.len());
         violations.push(violation("/identityMap", "maxItems", &message));
     }
     choose_primary(&mut found, violations);
+    if !dataset.identity_enabled {
+        // Links come from data sets that are tagged for Identity only (profile.md §5.4).
+        found.iter_mut().for_each(|i| i.in_graph = false);
+    }
     (violations.len() == before).then_some(found)
 }
 

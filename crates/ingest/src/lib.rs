@@ -180,11 +180,8 @@ impl Ingest {
         }
         let entity = envelope.entity;
         let mut violations = xdm::validate(&dataset.schema, &entity);
-        let record = if violations.is_empty() {
-            self.record(dataset, inlet.plan, entity, now, &mut violations)
-        } else {
-            None
-        };
+        let record =
+            if violations.is_empty() { self.record(dataset, inlet.plan, entity, now, &mut violations) } else { None };
         Ok(match record {
             Some(record) if violations.is_empty() => Judged::Fits(record),
             _ => Judged::Quarantined { dataset: dataset.no, violations },

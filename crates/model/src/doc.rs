@@ -214,7 +214,10 @@ mod tests {
         let before = set.clone();
         set.apply(9, Timestamp(20), &put(json!({"x": 2})));
         let doc = set.get(sandbox, Collection::Audience, "a").expect("stored");
-        assert_eq!((doc.no, doc.changed_n, doc.revision, doc.created_at, doc.updated_at), (7, 9, 2, Timestamp(10), Timestamp(20)));
+        assert_eq!(
+            (doc.no, doc.changed_n, doc.revision, doc.created_at, doc.updated_at),
+            (7, 9, 2, Timestamp(10), Timestamp(20))
+        );
         assert_eq!(before.get(sandbox, Collection::Audience, "a").expect("kept").body, json!({"x": 1}));
         set.apply(10, Timestamp(30), &DocChange::delete(sandbox, Collection::Audience, "a", "client"));
         assert_eq!(set.count(sandbox, Collection::Audience), 0);

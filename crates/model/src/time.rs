@@ -76,11 +76,7 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.rem_euclid(1000);
         let text = self.to_seconds_text();
-        if millis == 0 {
-            f.write_str(&text)
-        } else {
-            write!(f, "{}.{millis:03}Z", &text[..text.len() - 1])
-        }
+        if millis == 0 { f.write_str(&text) } else { write!(f, "{}.{millis:03}Z", &text[..text.len() - 1]) }
     }
 }
 
@@ -169,7 +165,15 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_instant() {
-        for text in ["", "2026-03-18", "2026-03-18T12:00:00", "2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:00:00+2460"] {
+        for text in [
+            "",
+            "2026-03-18",
+            "2026-03-18T12:00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00+2460",
+        ] {
             assert_eq!(Timestamp::parse(text), None, "{text}");
         }
     }

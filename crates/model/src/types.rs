@@ -42,9 +42,7 @@ impl Type {
     pub fn field(&self, name: &str) -> Option<&Type> {
         match self {
             Type::Any => Some(&Type::Any),
-            Type::Object(fields) => {
-                fields.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok().map(|i| &fields[i].1)
-            }
+            Type::Object(fields) => fields.binary_search_by(|(n, _)| n.as_str().cmp(name)).ok().map(|i| &fields[i].1),
             Type::Map(value) => Some(value),
             _ => None,
         }

@@ -78,10 +78,12 @@ pub struct Profile {
 
 impl Profile {
     /// Takes in the identities and links of a record. True when an identity is new.
+    /// Where the primary identity takes no part in graphs, it stands for itself alone.
     pub fn observe(&mut self, record: &Record) -> bool {
         let seen = record.timestamp;
+        let alone = record.identities.iter().any(|i| i.primary && !i.in_graph);
         let mut gained = false;
-        for identity in record.identities.iter().filter(|i| i.in_graph || i.primary) {
+        for identity in record.identities.iter().filter(|i| i.primary || (i.in_graph && !alone)) {
             match self.identities.iter_mut().find(|k| k.identity == identity.identity) {
                 Some(known) => {
                     known.first = known.first.min(seen);
@@ -97,7 +99,8 @@ impl Profile {
                 }
             }
         }
-        let linked: Vec<&Identity> = record.identities.iter().filter(|i| i.in_graph).map(|i| &i.identity).collect();
+        let linked: Vec<&Identity> =
+            record.identities.iter().filter(|i| i.in_graph && !alone).map(|i| &i.identity).collect();
         for (i, a) in linked.iter().enumerate() {
             for b in &linked[i + 1..] {
                 self.link(a, b, seen, record.dataset);
@@ -136,9 +139,8 @@ impl Profile {
     /// Writes a fragment; an older write than the stored one is ignored (late forwarded records).
     /// False when it was ignored.
     pub fn write_fragment(&mut self, fragment: Fragment) -> bool {
-        let at = self
-            .fragments
-            .binary_search_by(|f| (f.dataset, &f.identity).cmp(&(fragment.dataset, &fragment.identity)));
+        let at =
+            self.fragments.binary_search_by(|f| (f.dataset, &f.identity).cmp(&(fragment.dataset, &fragment.identity)));
         match at {
             Ok(i) if self.fragments[i].written > fragment.written => return false,
             Ok(i) => self.fragments[i] = fragment,

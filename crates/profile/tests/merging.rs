@@ -130,8 +130,7 @@ const TABLE: &[Row] = &[
 #[test]
 fn the_table_of_merges() {
     let by_time = policy(Graph::Pdg, AttributeMerge::TimestampOrdered);
-    let by_precedence =
-        policy(Graph::Pdg, AttributeMerge::DatasetPrecedence(vec![DatasetNo(A), DatasetNo(B)]));
+    let by_precedence = policy(Graph::Pdg, AttributeMerge::DatasetPrecedence(vec![DatasetNo(A), DatasetNo(B)]));
     for (why, fragments, time, precedence) in TABLE {
         let profile = profile(fragments);
         assert_eq!(sorted(attributes(&profile, &by_time, None)), json(time), "{why}: by time");
@@ -194,6 +193,14 @@ fn identities_and_links_keep_their_first_and_last_time() {
     profile.drop_identity(&id("b"));
     assert!(profile.links.is_empty(), "links go with their ends");
     assert_eq!(profile.identities.len(), 2);
+}
+
+#[test]
+fn a_primary_identity_outside_graphs_stands_for_itself_alone() {
+    let mut profile = Profile::default();
+    assert!(profile.observe(&record(RecordKind::Event, 20, &[("n", false), ("a", true), ("b", true)])));
+    let seen: Vec<_> = profile.identities.iter().map(|k| k.identity.value.as_str()).collect();
+    assert_eq!((seen, profile.links.len()), (vec!["n"], 0), "the others lead to profiles of their own");
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use model::codec::Reader;
 use model::{AudienceNo, DatasetNo, Identity, Membership, NamespaceId, SmolStr, Status, Timestamp, Value, Xid};
-use profile::{AuthState, Event, Fragment, KnownIdentity, Profile, Record, RecordIdentity, RecordKind, Row, event_name};
+use profile::{
+    AuthState, Event, Fragment, KnownIdentity, Profile, Record, RecordIdentity, RecordKind, Row, event_name,
+};
 use proptest::prelude::*;
 
 fn identity() -> impl Strategy<Value = Identity> {
@@ -15,7 +17,8 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 }
 
 fn body() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![any::<i64>().prop_map(Value::Int), ".{0,9}".prop_map(|s| Value::Str(s.into())), Just(Value::Null)];
+    let leaf =
+        prop_oneof![any::<i64>().prop_map(Value::Int), ".{0,9}".prop_map(|s| Value::Str(s.into())), Just(Value::Null)];
     prop::collection::btree_map("[a-z]{1,6}|city|person", leaf, 0..6)
         .prop_map(|fields| Value::Object(fields.into_iter().map(|(n, v)| (n.into(), v)).collect()))
 }

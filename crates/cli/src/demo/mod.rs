@@ -75,7 +75,11 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
     let summary = Summary { events, ingest_seconds, items: count, status, flows, wave };
     summary.print(machine);
     if !exit {
-        line(&format!("The server stays up at {} (credentials: {}/credentials.json). Ctrl-C stops it.", server.url, directory.display()));
+        line(&format!(
+            "The server stays up at {} (credentials: {}/credentials.json). Ctrl-C stops it.",
+            server.url,
+            directory.display()
+        ));
         wait_for_signal().await?;
     }
     server.stop().await?;

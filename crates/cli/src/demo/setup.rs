@@ -40,7 +40,8 @@ pub(super) struct Target {
 
 /// A receiver that wants tokens and remembers the last deliveries.
 pub(super) async fn receiver() -> Result<Running, String> {
-    let options = Options { token: Some(TokenOptions::default()), require_token: true, kept_max: 200, ..Options::default() };
+    let options =
+        Options { token: Some(TokenOptions::default()), require_token: true, kept_max: 200, ..Options::default() };
     receiver::serve(options).await.map_err(|e| e.to_string())
 }
 
@@ -71,10 +72,14 @@ pub(super) async fn set_up(url: &str, credentials: &Json, endpoint: &str, token_
         &api,
         "CDNOW customers",
         PROFILE,
-        &["https://ns.adobe.com/xdm/context/profile-person-details", "https://ns.adobe.com/xdm/context/profile-personal-details"],
+        &[
+            "https://ns.adobe.com/xdm/context/profile-person-details",
+            "https://ns.adobe.com/xdm/context/profile-personal-details",
+        ],
     )
     .await?;
-    let event = target(&api, "CDNOW purchases", EVENT, &["https://ns.adobe.com/xdm/context/experienceevent-commerce"]).await?;
+    let event =
+        target(&api, "CDNOW purchases", EVENT, &["https://ns.adobe.com/xdm/context/experienceevent-commerce"]).await?;
     let inlet = inlet(&api).await?;
     let mut audiences = Vec::new();
     for (name, pql) in AUDIENCES {

@@ -55,7 +55,10 @@ impl Summary {
         let ledger = &self.flow()["ledger"];
         line(&format!(
             "{} events and {} profile records in {:.1} s: {} a second, validated, stitched, evaluated, durable",
-            self.events, self.items - self.events, self.ingest_seconds, self.per_second()
+            self.events,
+            self.items - self.events,
+            self.ingest_seconds,
+            self.per_second()
         ));
         line(&format!("{} profiles", self.status["profiles"]));
         line("");
@@ -68,19 +71,31 @@ impl Summary {
         line("");
         line(&format!(
             "exports   received {} = delivered {} + filtered {} + waiting {} + dead {}  ({})",
-            ledger["received"], ledger["exported"], ledger["filtered"], ledger["waiting"], ledger["dead"],
+            ledger["received"],
+            ledger["exported"],
+            ledger["filtered"],
+            ledger["waiting"],
+            ledger["dead"],
             if self.is_balanced() { "balanced" } else { "NOT BALANCED" },
         ));
         let latency = &self.flow()["latencyMs"];
-        line(&format!("latency   p50 {} ms, p99 {} ms from acceptance to delivery, at full load", latency["p50"], latency["p99"]));
+        line(&format!(
+            "latency   p50 {} ms, p99 {} ms from acceptance to delivery, at full load",
+            latency["p50"], latency["p99"]
+        ));
         if let Some(mb) = resident_mb() {
             line(&format!("memory    {mb} MB resident, receiver and client included"));
         }
         line("");
         line(&format!(
             "second wave: {} lapsed customers buy again, {} exports leave: {}",
-            self.wave["profiles"], self.wave["exports"],
-            if self.wave["exactly_those_that_changed"] == json!(true) { "exactly those that changed" } else { "NOT exactly those that changed" },
+            self.wave["profiles"],
+            self.wave["exports"],
+            if self.wave["exactly_those_that_changed"] == json!(true) {
+                "exactly those that changed"
+            } else {
+                "NOT exactly those that changed"
+            },
         ));
         line("");
     }

@@ -45,13 +45,14 @@ impl PlanCompiler {
             let root = path.split('.').next().unwrap_or_default();
             matches!(root, "" | "identityMap" | "segmentMembership")
         };
-        let reads_service_fields =
-            audiences.iter().any(|a| a.query.reads().profile_paths.iter().any(service_field));
+        let reads_service_fields = audiences.iter().any(|a| a.query.reads().profile_paths.iter().any(service_field));
         SandboxPlan {
             namespaces: names,
             inlets: flows::inlets(docs, sandbox)
                 .into_iter()
-                .map(|i| (i.inlet_id, InletPlan { connection: i.connection_id, authenticated: i.authentication_required }))
+                .map(|i| {
+                    (i.inlet_id, InletPlan { connection: i.connection_id, authenticated: i.authentication_required })
+                })
                 .collect(),
             datasets: schemas.datasets.clone(),
             merge_policies: policies.into_iter().map(|(_, p)| p).collect(),

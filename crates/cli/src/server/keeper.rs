@@ -34,7 +34,10 @@ impl Keeper {
     }
 
     /// Takes a snapshot every `minutes`; 0 takes none.
-    #[expect(clippy::disallowed_methods, reason = "snapshots follow the growth of the log, which is real whatever clock is set")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "snapshots follow the growth of the log, which is real whatever clock is set"
+    )]
     pub(super) fn spawn(self: Arc<Keeper>, minutes: u64, mut stopped: watch::Receiver<bool>) {
         if minutes == 0 {
             return;

@@ -23,9 +23,11 @@ impl EngineOutbox {
 
     fn flow(&self, no: FlowNo) -> Option<(Arc<SandboxPlan>, Arc<FlowPlan>)> {
         let current = self.engine.control().current();
-        current.plan.sandboxes.values().find_map(|plan| {
-            plan.flows.iter().find(|f| f.no == no).map(|flow| (plan.clone(), flow.clone()))
-        })
+        current
+            .plan
+            .sandboxes
+            .values()
+            .find_map(|plan| plan.flows.iter().find(|f| f.no == no).map(|flow| (plan.clone(), flow.clone())))
     }
 }
 

@@ -30,7 +30,12 @@ pub(super) struct ReopeningStore {
 impl ReopeningStore {
     pub(super) fn open(dir: &Path, options: StoreOptions) -> Result<ReopeningStore> {
         let store = FjallStore::open_with(dir, options)?;
-        Ok(ReopeningStore { dir: dir.to_owned(), options, open: RwLock::new(Some(store)), last_attempt: Mutex::default() })
+        Ok(ReopeningStore {
+            dir: dir.to_owned(),
+            options,
+            open: RwLock::new(Some(store)),
+            last_attempt: Mutex::default(),
+        })
     }
 
     /// Writes what is in memory into tables, for an orderly stop.

@@ -62,12 +62,7 @@ impl PartitionWorker {
     }
 
     /// Reads and deletes the event rows of a profile.
-    fn take_events(
-        &mut self,
-        no: PartitionNo,
-        sandbox: SandboxId,
-        id: ProfileId,
-    ) -> Result<Vec<([u8; 10], Vec<u8>)>> {
+    fn take_events(&mut self, no: PartitionNo, sandbox: SandboxId, id: ProfileId) -> Result<Vec<([u8; 10], Vec<u8>)>> {
         let prefix = key::events(sandbox, no, id);
         let mut events = Vec::new();
         for (key, row) in self.scan_through_batch(Keyspace::Event, &prefix)? {

@@ -109,7 +109,7 @@ impl PartitionWorker {
     }
 
     /// Takes waiting exports back that a new plan no longer wants: of flows that were disabled or
-    /// removed, and those whose every changed audience was unmapped.
+    /// removed, and those that no audience which is still mapped speaks for.
     pub(super) fn withdraw(&mut self, no: PartitionNo, old: &SandboxPlan, new: &SandboxPlan) -> Result<()> {
         for flow in &old.flows {
             let now: Option<&Arc<FlowPlan>> = new.flows.iter().find(|f| f.no == flow.no);
@@ -139,9 +139,11 @@ impl PartitionWorker {
     }
 }
 
+/// Of what is still mapped, an entry or exit speaks for any export, a membership for those that tell
+/// of more than audiences.
 fn is_unwanted(export: &Export, flow: &FlowPlan) -> bool {
-    let only_audiences = !export.reasons.has(Reasons::IDENTITY)
-        && !export.reasons.has(Reasons::ATTRIBUTE)
-        && !export.reasons.has(Reasons::REPLAY);
-    only_audiences && export.memberships.iter().filter(|m| m.changed).all(|m| flow.mapping(m.audience).is_none())
+    let tells_more = export.reasons.has(Reasons::IDENTITY) || export.reasons.has(Reasons::ATTRIBUTE);
+    let mut mapped = export.memberships.iter().filter(|m| flow.mapping(m.audience).is_some());
+    !export.reasons.has(Reasons::REPLAY)
+        && !mapped.any(|m| m.changed || (tells_more && m.status == Status::Realized))
 }

@@ -42,13 +42,7 @@ impl PartitionWorker {
 
     /// One step over the stored profiles that plan `n` has not looked at; the next step is an
     /// entry of its own.
-    pub(super) fn scan(
-        &mut self,
-        no: PartitionNo,
-        sandbox: SandboxId,
-        n: u64,
-        after: Option<ProfileId>,
-    ) -> Result<()> {
+    pub(super) fn scan(&mut self, no: PartitionNo, sandbox: SandboxId, n: u64, after: Option<ProfileId>) -> Result<()> {
         let mut ids: Vec<ProfileId> = Vec::new();
         let prefix = key::profiles(sandbox, no);
         let start = after.map_or_else(|| prefix.clone(), |id| key::profile(sandbox, no, id));

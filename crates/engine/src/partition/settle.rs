@@ -57,15 +57,8 @@ impl PartitionWorker {
         let previous_n = hot.profile.plan_n;
         let plan_n = self.partition(no).plan.n;
         let views = hot.views(&plan, plan_n);
-        let found = audience::evaluate(
-            &plan.audiences,
-            &mut hot.profile,
-            &views,
-            &hot.events,
-            touch.changed,
-            previous_n,
-            now,
-        );
+        let found =
+            audience::evaluate(&plan.audiences, &mut hot.profile, &views, &hot.events, touch.changed, previous_n, now);
         hot.profile.plan_n = plan_n;
         self.set_timer(no, sandbox, id, &mut hot.profile, found.due);
         self.count_members(no, before, &hot.profile);

@@ -127,7 +127,9 @@ impl Naive {
             let mine = person.memberships.get(&no).copied();
             let both = match (mine, theirs) {
                 (None, theirs) => theirs,
-                (Some(mine), theirs) if mine.0 == theirs.0 && mine.0 == Status::Realized => (mine.0, mine.1.min(theirs.1)),
+                (Some(mine), theirs) if mine.0 == theirs.0 && mine.0 == Status::Realized => {
+                    (mine.0, mine.1.min(theirs.1))
+                }
                 (Some(mine), theirs) if mine.0 == theirs.0 => (mine.0, mine.1.max(theirs.1)),
                 (Some(mine), _) if mine.0 == Status::Realized => mine,
                 (Some(_), theirs) => theirs,
@@ -152,8 +154,7 @@ impl Naive {
         }
         let mut change = Change { identities: gained, ..Change::default() };
         if record.kind == RecordKind::Event {
-            let view =
-                EventView { timestamp: record.timestamp, id: record.id.clone(), body: record.body.clone() };
+            let view = EventView { timestamp: record.timestamp, id: record.id.clone(), body: record.body.clone() };
             person.events.push((name, view));
         } else {
             let body = record.body.clone();
@@ -206,8 +207,12 @@ impl Naive {
         for (id, sent) in waiting {
             let audiences_only = sent.reasons.0 & !(Reasons::SEGMENTATION.0 | Reasons::BACKFILL.0) == 0;
             let unmapped = old.mapped.keys().any(|a| !doc.mapped.contains_key(a));
-            let unwanted = audiences_only
-                && sent.memberships.iter().filter(|m| m.3).all(|m| !doc.mapped.contains_key(&numbers[&m.0]));
+            let mut still = sent.memberships.iter().filter(|m| doc.mapped.contains_key(&numbers[&m.0]));
+            // Of what is still mapped: an entry or exit speaks for any export, a membership for those
+            // that tell of more than audiences.
+            let wanted = sent.reasons.has(Reasons::REPLAY)
+                || still.any(|(_, status, _, changed)| *changed || (!audiences_only && *status == Status::Realized));
+            let unwanted = !wanted;
             if old.enabled && !doc.enabled {
                 flow.counts.filtered[Filtered::FlowDisabled as usize] += 1;
             } else if unmapped && unwanted {
@@ -248,7 +253,8 @@ impl Naive {
         let member = |no: &AudienceNo| person.memberships.get(no).is_some_and(|m| m.0 == Status::Realized);
         let flipped = |no: &AudienceNo| flips.iter().any(|(f, _)| f == no);
         let newly = |no: &AudienceNo| {
-            let fresh = change.mapped.is_some_and(|(f, ids)| f == doc.id && ids.iter().any(|id| numbers[id.as_str()] == *no));
+            let fresh =
+                change.mapped.is_some_and(|(f, ids)| f == doc.id && ids.iter().any(|id| numbers[id.as_str()] == *no));
             fresh && member(no) && !flipped(no)
         };
         let mut matched: Vec<(Reasons, bool)> = Vec::new();
@@ -340,9 +346,10 @@ impl Person {
                 no.and_then(|no| memberships.get(&no)).is_some_and(|m| m.0 == Status::Realized)
             };
             let world = World { profile: &attributes, events: &events, is_member: &is_member, now };
-            let out = attributes.at("optOutConsentLevel.privacyOptOuts").as_array().is_some_and(|o| {
-                o.iter().any(|o| o.get("optOutValue").as_str() == Some("out"))
-            });
+            let out = attributes
+                .at("optOutConsentLevel.privacyOptOuts")
+                .as_array()
+                .is_some_and(|o| o.iter().any(|o| o.get("optOutValue").as_str() == Some("out")));
             let holds = rule.query.eval_bool(&world).0 && !(rule.opt_out && out);
             let was = self.memberships.get(&rule.no).is_some_and(|m| m.0 == Status::Realized);
             if holds != was {

@@ -1,0 +1,185 @@
+//! Control changes while exports wait: deletions, new endpoints, a flow that goes.
+
+use serde_json::{Value as Json, json};
+use testkit::{Flow, World, crm, until};
+
+const FLOWS: &str = "/data/foundation/flowservice";
+const KNOWN: &str = "person.name.lastName.isNotNull()";
+
+fn failing(world: &World, status: u16) {
+    world.script(&json!({ "steps": [{ "status": status, "repeat": 0 }] }));
+}
+
+#[test]
+fn a_profile_that_is_deleted_while_its_export_waits_leaves_last() {
+    let world = World::new();
+    let flow = world.flow(&Flow::to(&[&world.audience("known", KNOWN)]));
+    failing(&world, 503);
+    world.send(&[world.person(&[("CRMID", "anna")], "anna")]);
+    until("one waits", || world.ledger(&flow), |l| l["waiting"] == 1);
+    let path = "/data/core/ups/access/entities?schema.name=_xdm.context.profile&entityId=anna&entityIdNS=CRMID";
+    world.api.call("DELETE", path, None).expect(202);
+    world.wait_applied();
+    world.script(&json!({}));
+    let before = world.received_count();
+    world.drive("10m");
+    let statuses: Vec<String> = world
+        .received(before)
+        .iter()
+        .flat_map(|r| r.body["segmentMembership"]["ups"].as_object().cloned().into_iter().flatten())
+        .map(|(_, m)| m["status"].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert_eq!(statuses.last().map(String::as_str), Some("exited"), "{statuses:?}");
+    assert_eq!(world.ledger(&flow)["balanced"], true);
+    assert_eq!(world.counts(), (0, 0));
+}
+
+#[test]
+fn a_dead_letter_of_a_deleted_profile_does_no_harm() {
+    let world = World::new();
+    let flow = world.flow(&Flow::to(&[&world.audience("known", KNOWN)]));
+    failing(&world, 400);
+    world.send_and_settle(&[world.person(&[("CRMID", "anna")], "anna")]);
+    let path = "/data/core/ups/access/entities?schema.name=_xdm.context.profile&entityId=anna&entityIdNS=CRMID";
+    world.script(&json!({}));
+    world.api.call("DELETE", path, None).expect(202);
+    world.server.settle();
+    let bodies = world.bodies_of(|| {
+        world.server.command(&["dead-letters", "replay", "--output", "json"]).json();
+    });
+    for body in &bodies {
+        assert!(body["person"].is_null(), "what was deleted does not come back: {body}");
+    }
+    let ledger = world.ledger(&flow);
+    assert_eq!(
+        (&ledger["balanced"], &ledger["dead"], &ledger["waiting"]),
+        (&json!(true), &json!(0), &json!(0)),
+        "{ledger}"
+    );
+    assert_eq!(world.counts(), (0, 0));
+}
+
+#[test]
+fn a_corrected_endpoint_is_tried_with_what_waits() {
+    let world = World::new();
+    let audience = world.audience("known", KNOWN);
+    let flow = world.flow(&Flow::to(&[&audience]));
+    failing(&world, 503);
+    world.send(&[world.person(&[("CRMID", "anna")], "anna")]);
+    until("one attempt", || world.received_count(), |n| *n == 1);
+    until("one waits", || world.ledger(&flow), |l| l["waiting"] == 1);
+    let target = world.get_flow(&flow)["targetConnectionIds"][0].as_str().expect("a target").to_owned();
+    let path = format!("{FLOWS}/targetConnections/{target}");
+    let etag = world.api.get(&path).ok()["items"][0]["etag"].as_str().expect("an etag").to_owned();
+    world.script(&json!({}));
+    let url = world.receiver.url("/corrected");
+    let patch = json!([{ "op": "replace", "path": "/params/httpEndpoint", "value": url }]);
+    world.api.send("PATCH", &path, Some(patch.to_string().into_bytes()), &[("if-match", &etag)]).ok();
+    world.wait_delivered();
+    let records = world.receiver.records();
+    assert_eq!(records.last().map(|r| (r.path.as_str(), crm(&r.body))), Some(("/corrected", vec!["anna".to_owned()])));
+}
+
+#[test]
+fn a_deleted_flow_is_gone_with_what_waited() {
+    let mut world = World::new();
+    let audience = world.audience("known", KNOWN);
+    let (gone, stays) = (
+        world.flow(&Flow { path: "/gone".into(), ..Flow::to(&[&audience]) }),
+        world.flow(&Flow { path: "/stays".into(), ..Flow::to(&[&audience]) }),
+    );
+    failing(&world, 503);
+    world.send(&[world.person(&[("CRMID", "anna")], "anna")]);
+    until("both wait", || (world.ledger(&gone), world.ledger(&stays)), |(a, b)| a["waiting"] == 1 && b["waiting"] == 1);
+    let path = format!("{FLOWS}/flows/{gone}");
+    let answer = world.api.call("DELETE", &path, None);
+    if answer.status == 400 {
+        world.set_enabled(&gone, false);
+        world.api.call("DELETE", &path, None).ok();
+    }
+    world.api.get(&path).expect(404);
+    world.script(&json!({}));
+    let before = world.received_count();
+    world.drive("10m");
+    world.restart();
+    world.server.settle();
+    let paths: Vec<String> = world.received(before).into_iter().map(|r| r.path).collect();
+    assert_eq!(paths, ["/stays"]);
+    assert_eq!(world.server.flows().len(), 1);
+    let new = world.flow(&Flow { path: "/new".into(), ..Flow::to(&[&audience]) });
+    world.server.settle();
+    let ledger = world.ledger(&new);
+    assert_eq!(
+        (&ledger["exported"], &ledger["balanced"]),
+        (&json!(1), &json!(true)),
+        "a new flow starts anew: {ledger}"
+    );
+}
+
+/// One profile's export waits for a retry while the audience that it entered is unmapped.
+fn unmapped_while_waiting(first: impl Fn(&World) -> Vec<Json>, then: impl Fn(&World) -> Vec<Json>) {
+    let world = World::new();
+    let rule = r#"xEvent[eventType = "commerce.purchases"].count() >= 1"#;
+    let (buyers, other) =
+        (world.audience("buyers", rule), world.audience("other", "person.name.lastName = \"nobody\""));
+    let flow = world.flow(&Flow::to(&[&other, &buyers]));
+    world.send_and_settle(&first(&world));
+    failing(&world, 503);
+    world.send(&then(&world));
+    until(
+        "one waits after an attempt",
+        || (world.received_count(), world.ledger(&flow)),
+        |(n, l)| *n == 1 && l["waiting"] == 1,
+    );
+    world.unmap(&flow, 1);
+    world.wait_applied();
+    world.script(&json!({}));
+    let before = world.received_count();
+    world.drive("10m");
+    let bodies: Vec<Json> = world.received(before).into_iter().map(|r| r.body).collect();
+    assert_eq!(bodies, [] as [Json; 0], "the profile is in no mapped audience any more");
+    let ledger = world.ledger(&flow);
+    assert_eq!((&ledger["filtered"]["audience_unmapped"], &ledger["balanced"]), (&json!(1), &json!(true)), "{ledger}");
+}
+
+const ANNA: [(&str, &str); 1] = [("CRMID", "anna")];
+
+#[test]
+fn an_entry_that_waits_is_not_sent_once_its_audience_is_unmapped() {
+    let purchase = |world: &World| vec![world.purchase("p1", &ANNA, "2026-03-01T11:00:00Z", 1.0)];
+    unmapped_while_waiting(|world| vec![world.person(&ANNA, "anna")], purchase);
+}
+
+#[test]
+fn a_new_profile_that_waits_is_not_sent_once_its_audience_is_unmapped() {
+    let purchase = |world: &World| vec![world.purchase("p1", &ANNA, "2026-03-01T11:00:00Z", 1.0)];
+    unmapped_while_waiting(|_| Vec::new(), purchase);
+}
+
+#[test]
+fn waiting_exports_outlive_a_restart() {
+    let mut world = World::new();
+    let audience = world.audience("known", KNOWN);
+    let flow = world.flow(&Flow { params: json!({ "retry": "aep" }), ..Flow::to(&[&audience]) });
+    failing(&world, 503);
+    let people: Vec<Json> = (0..50).map(|n| world.person(&[("CRMID", &format!("p{n}"))], "x")).collect();
+    world.send(&people);
+    world.wait_applied();
+    until("all wait", || world.ledger(&flow), |l| l["waiting"] == 50);
+    world.server.kill9();
+    world.restart();
+    until("all wait", || world.ledger(&flow), |l| l["waiting"] == 50);
+    world.script(&json!({}));
+    world.drive("1m");
+    let ledger = world.ledger(&flow);
+    assert_eq!(
+        (&ledger["exported"], &ledger["dead"], &ledger["balanced"]),
+        (&json!(50), &json!(0), &json!(true)),
+        "{ledger}"
+    );
+    let mut ids: Vec<String> =
+        world.receiver.records().iter().filter(|r| r.status == 200).flat_map(|r| crm(&r.body)).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 50);
+}
