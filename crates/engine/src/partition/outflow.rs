@@ -144,6 +144,5 @@ impl PartitionWorker {
 fn is_unwanted(export: &Export, flow: &FlowPlan) -> bool {
     let tells_more = export.reasons.has(Reasons::IDENTITY) || export.reasons.has(Reasons::ATTRIBUTE);
     let mut mapped = export.memberships.iter().filter(|m| flow.mapping(m.audience).is_some());
-    !export.reasons.has(Reasons::REPLAY)
-        && !mapped.any(|m| m.changed || (tells_more && m.status == Status::Realized))
+    !export.reasons.has(Reasons::REPLAY) && !mapped.any(|m| m.changed || (tells_more && m.status == Status::Realized))
 }

@@ -19,13 +19,18 @@ use testkit::{Options, PATIENCE, Random, Script, Server, until};
 const START: &str = "2026-03-01T00:30:00.000Z";
 /// Where it goes at the end: ten windows of "active" and "lapsed" end on the way, one a day.
 const END: &str = "2026-03-11T00:30:00.000Z";
-/// Kills during the stream, and while the last windows end.
-const KILLS: usize = 20;
+/// Kills during the stream; `RIVERMOUTH_KILLS` asks for more.
+const KILLS: u64 = 20;
+/// Kills while the last windows end.
 const LATE_KILLS: usize = 3;
 
+fn given(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().expect("a number"))
+}
+
 fn seed() -> u64 {
-    let given = std::env::var("RIVERMOUTH_SEED").ok().and_then(|s| s.parse().ok());
-    given.unwrap_or_else(|| std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |d| d.as_nanos() as u64))
+    given("RIVERMOUTH_SEED")
+        .unwrap_or_else(|| std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(1, |d| d.as_nanos() as u64))
 }
 
 /// Shown when the test fails.
@@ -48,7 +53,7 @@ impl Chance {
 
 #[test]
 fn twenty_kills_change_nothing() {
-    let seed = seed();
+    let (seed, kills) = (seed(), given("RIVERMOUTH_KILLS").unwrap_or(KILLS));
     say(&format!("RIVERMOUTH_SEED={seed}"));
     let clock = Instant::now();
     let calm = Scene::new(Options::manual(START), Script::default());
@@ -69,8 +74,8 @@ fn twenty_kills_change_nothing() {
     let mut rough = Scene::new(Options::manual(START), script);
     let stream = Stream::new(&rough.world, START);
     let mut chance = Chance(seed);
-    stream.run(Duration::from_millis(5), || kill_during(&mut rough.world.server, &stream, &mut chance));
-    say(&format!("streamed through {KILLS} kills: {:?}", clock.elapsed()));
+    stream.run(Duration::from_millis(5), || kill_during(&mut rough.world.server, &stream, kills, &mut chance));
+    say(&format!("streamed through {kills} kills: {:?}", clock.elapsed()));
     drain(&rough.world.server);
     say(&format!("delivered: {:?}", clock.elapsed()));
     assert_eq!(rough.members(&rough.world.server), before, "all is there before time moves on");
@@ -85,7 +90,7 @@ fn twenty_kills_change_nothing() {
     drain(&rough.world.server);
     rough.state(&rough.world.server, &rough.world.receiver, &stream).must_equal(&expected);
     check_ledger(&rough.world.server);
-    assert!(stream.troubles().0 >= KILLS / 2, "kills are felt: {:?}", stream.troubles());
+    assert!(stream.troubles().0 as u64 >= kills / 2, "kills are felt: {:?}", stream.troubles());
 
     let (sent, troubles) = (rough.world.receiver.counts(), stream.troubles());
     say(&format!("time moved on: {:?}; {sent:?}; requests without answer, refused: {troubles:?}", clock.elapsed()));
@@ -95,8 +100,8 @@ fn twenty_kills_change_nothing() {
 }
 
 /// Kills the server after random numbers of acknowledged batches and some milliseconds more.
-fn kill_during(server: &mut Server, stream: &Stream, chance: &mut Chance) {
-    let mut moments: Vec<u64> = (0..KILLS).map(|_| chance.below(stream.len() as u64 * 95 / 100)).collect();
+fn kill_during(server: &mut Server, stream: &Stream, kills: u64, chance: &mut Chance) {
+    let mut moments: Vec<u64> = (0..kills).map(|_| chance.below(stream.len() as u64 * 95 / 100)).collect();
     moments.sort_unstable();
     for moment in moments {
         until("the stream goes on", || stream.acked() as u64, |acked| *acked >= moment);
