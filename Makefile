@@ -1,5 +1,5 @@
 # What people and CI run. `make help` lists it. Needs: Rust (see README.md), make, a C compiler;
-# for `make test` also python3 with venv, and curl-able crates.io and PyPI on the first run.
+# for `make test` also python3 with venv, and a way to the package registries on the first run.
 
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= $(CURDIR)/target
