@@ -100,11 +100,16 @@ pub fn patch(
     }
     let before = &doc.body["transformations"];
     let after = transformation::settle(&next["transformations"], Some(before), lookups, caller.now).map_err(refused)?;
-    next["_mapped"] = remembered(&doc.body["_mapped"], &after, docs.n + 1);
+    // What is mapped while the flow is off is backfilled when it is switched on.
+    let marker = if doc.body["state"] == "enabled" { docs.n + 1 } else { WHEN_ENABLED };
+    next["_mapped"] = remembered(&doc.body["_mapped"], &after, marker);
     next["transformations"] = after;
     next["_lastOperation"] = last_operation(caller, "update", body.clone());
     Ok(entity::changed(caller, KIND, doc, next))
 }
+
+/// Stands in `_mapped` for an audience that was first mapped while the flow was disabled.
+const WHEN_ENABLED: u64 = 0;
 
 /// `POST /flows/{id}/action?op=…&subOp=…`: enable or disable.
 pub fn act(
@@ -146,6 +151,11 @@ pub fn act(
     next["state"] = json!(state);
     if state == "enabled" {
         next["_enabledSince"] = json!(docs.n + 1);
+        for marker in next["_mapped"].as_object_mut().into_iter().flat_map(|mapped| mapped.values_mut()) {
+            if *marker == json!(WHEN_ENABLED) {
+                *marker = json!(docs.n + 1);
+            }
+        }
     }
     next["_lastOperation"] = last_operation(caller, if state == "enabled" { "enable" } else { "disable" }, json!([]));
     Ok(entity::changed(caller, KIND, doc, next))

@@ -98,6 +98,13 @@ pub fn inlet<'a>(plan: &'a Plan, id: &str) -> Option<Inlet<'a>> {
         .find_map(|(sandbox, plan)| plan.inlets.get(id).map(|inlet| Inlet { sandbox: *sandbox, plan, inlet }))
 }
 
+/// A message on its way into the log.
+struct Entry {
+    placed: engine::Placed,
+    /// False for the quarantine.
+    fits: bool,
+}
+
 enum Judged {
     Fits(Record),
     Quarantined { dataset: model::DatasetNo, violations: Vec<Violation> },
@@ -125,7 +132,7 @@ impl Ingest {
             judged => self.place(inlet.sandbox, message, judged),
         });
         let placed = placed.inspect_err(|_| count(&self.counters.refused, 1))?;
-        self.engine.append(vec![placed]).await.map_err(|e| self.failed(&e))?;
+        self.append(vec![placed]).await?;
         Ok(Accepted { xaction_id: self.xaction(), received: now })
     }
 
@@ -150,9 +157,20 @@ impl Ingest {
         }
         count(&self.counters.refused, (answers.len() - entries.len()) as u64);
         if !entries.is_empty() {
-            self.engine.append(entries).await.map_err(|e| self.failed(&e))?;
+            self.append(entries).await?;
         }
         Ok(answers)
+    }
+
+    /// Makes entries durable, then counts them.
+    async fn append(&self, entries: Vec<Entry>) -> Result<(), Fault> {
+        let fitting = entries.iter().filter(|e| e.fits).count() as u64;
+        let others = entries.len() as u64 - fitting;
+        let placed = entries.into_iter().map(|e| e.placed).collect();
+        self.engine.append(placed).await.map_err(|e| self.failed(&e))?;
+        count(&self.counters.accepted, fitting);
+        count(&self.counters.quarantined, others);
+        Ok(())
     }
 
     fn check_room(&self) -> Result<(), Fault> {
@@ -221,17 +239,16 @@ impl Ingest {
         Some(at)
     }
 
-    fn place(&self, sandbox: SandboxId, message: &[u8], judged: Judged) -> Result<engine::Placed, Fault> {
+    fn place(&self, sandbox: SandboxId, message: &[u8], judged: Judged) -> Result<Entry, Fault> {
         match judged {
             Judged::Fits(record) => {
                 let placed = self.engine.place(sandbox, record).map_err(|e| self.failed(&e))?;
-                count(&self.counters.accepted, 1);
-                Ok(placed)
+                Ok(Entry { placed, fits: true })
             }
             Judged::Quarantined { dataset, violations } => {
-                count(&self.counters.quarantined, 1);
                 let violations = violations_json(&violations);
-                Ok(self.engine.place_in_quarantine(sandbox, dataset, message, violations.as_bytes()))
+                let placed = self.engine.place_in_quarantine(sandbox, dataset, message, violations.as_bytes());
+                Ok(Entry { placed, fits: false })
             }
         }
     }

@@ -183,3 +183,33 @@ fn waiting_exports_outlive_a_restart() {
     ids.dedup();
     assert_eq!(ids.len(), 50);
 }
+
+#[test]
+fn what_is_mapped_while_a_flow_is_off_is_backfilled_once_when_it_goes_on() {
+    let world = World::new();
+    let known = world.audience("known", KNOWN);
+    let flow = world.flow(&Flow::default());
+    world.send_and_settle(&[world.person(&[("CRMID", "anna")], "anna")]);
+    world.set_enabled(&flow, false);
+    world.map(&flow, &known);
+    world.server.settle();
+    assert_eq!(world.received_count(), 0);
+    let on = |enabled| world.bodies_of(|| world.set_enabled(&flow, enabled));
+    assert_eq!(on(true).iter().flat_map(crm).collect::<Vec<_>>(), ["anna"]);
+    assert!(on(false).is_empty());
+    assert!(on(true).is_empty(), "once is enough");
+    assert_eq!(world.ledger(&flow)["balanced"], true);
+}
+
+#[test]
+fn a_dead_letter_of_a_disabled_flow_is_kept() {
+    let world = World::new();
+    let flow = world.flow(&Flow::to(&[&world.audience("known", KNOWN)]));
+    failing(&world, 400);
+    world.send_and_settle(&[world.person(&[("CRMID", "anna")], "anna")]);
+    world.set_enabled(&flow, false);
+    let replay = world.server.command(&["dead-letters", "replay"]);
+    assert_eq!(replay.code, Some(1));
+    assert!(replay.stderr.contains("is disabled"), "{replay:?}");
+    assert_eq!(world.ledger(&flow)["dead"], 1);
+}

@@ -221,6 +221,12 @@ async fn replay_dead_letters(
             .map(|(partition, seq, _)| (partition, seq))
             .filter(|name| wanted.as_ref().is_none_or(|w| w.contains(name)))
             .collect();
+        if !chosen.is_empty() && !flow.enabled {
+            return Err(bad_request(&format!(
+                "flow {} is disabled: enable it before its dead letters are replayed",
+                flow.id
+            )));
+        }
         replayed += chosen.len();
         if !chosen.is_empty() {
             app.engine.replay_dead(flow.no, &chosen).await.map_err(failed)?;

@@ -211,16 +211,16 @@ async fn bootstrap(
             fresh: &access::fresh,
         };
         changes.extend(segmentation::merge_policies::bootstrap_changes(&caller));
-        Ok((changes, Some(credentials.to_json())))
+        // Written before the log has them: a crash in between makes new ones at the next start.
+        let credentials = credentials.to_json();
+        let pretty = serde_json::to_string_pretty(&credentials).map_err(|e| e.to_string())?;
+        write_private(&root.join("credentials.json"), &pretty)?;
+        Ok((changes, Some(credentials)))
     });
     let made: Option<serde_json::Value> = made.await.map_err(|e| match e {
         engine::ChangeError::Refused(text) => text,
         engine::ChangeError::Failed(e) => e.to_string(),
     })?;
-    if let Some(credentials) = &made {
-        let pretty = serde_json::to_string_pretty(credentials).map_err(|e| e.to_string())?;
-        write_private(&root.join("credentials.json"), &pretty)?;
-    }
     debug_assert!(engine.control().current().docs.count(SandboxId(0), Collection::Sandbox) > 0);
     Ok(made)
 }

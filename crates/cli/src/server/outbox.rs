@@ -4,7 +4,7 @@
 use access::Keyring;
 use activation::{FlowPlan, Names};
 use delivery::{Auth, CredentialStyle, Delivery, Destination, Export, ExportKey, Outbox, Outcome, RetryPolicy, Secret};
-use engine::{Current, Engine, SandboxPlan};
+use engine::{Current, Engine, SandboxPlan, Waiting};
 use model::{AudienceNo, FlowNo, NamespaceId, PartitionNo, SmolStr};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
@@ -42,14 +42,24 @@ impl Names for PlanNames<'_> {
     }
 }
 
+impl EngineOutbox {
+    /// Reads until the store answers: to delivery, an empty answer would mean "withdrawn".
+    fn read(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<Waiting> {
+        loop {
+            match self.engine.waiting(flow, partition, after_seq, limit) {
+                Ok(waiting) => return waiting,
+                Err(_) if self.engine.is_stopping() => return Vec::new(),
+                Err(error) => tracing::error!(%error, "the outbox cannot be read yet"),
+            }
+            std::thread::park_timeout(Duration::from_secs(1));
+        }
+    }
+}
+
 impl Outbox for EngineOutbox {
     fn fetch(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<Export> {
         let Some((plan, flow_plan)) = self.flow(flow) else { return Vec::new() };
-        let waiting = self.engine.waiting(flow, partition, after_seq, limit).unwrap_or_else(|error| {
-            tracing::error!(%error, "the outbox cannot be read");
-            Vec::new()
-        });
-        waiting
+        self.read(flow, partition, after_seq, limit)
             .into_iter()
             .map(|w| Export {
                 key: ExportKey { flow, partition, seq: w.seq },
