@@ -123,7 +123,11 @@ impl FromRequest<App> for JsonBody {
         if essence != "application/json" && !essence.ends_with("+json") {
             return Err(bad_request("A valid content-type must be specified"));
         }
-        let bytes = Bytes::from_request(request, app).await.map_err(|e| bad_request(&e.body_text()))?;
+        let bytes = Bytes::from_request(request, app).await.map_err(|e| {
+            let status = e.status().as_u16();
+            let title = if status == 413 { "PayloadTooLargeError" } else { "BadRequestError" };
+            ApiError::problem(status, "about:blank", title, &e.body_text())
+        })?;
         serde_json::from_slice(&bytes)
             .map(JsonBody)
             .map_err(|e| bad_request(&format!("the body is not valid JSON: {e}")))

@@ -95,6 +95,9 @@ struct Ended {
     took_us: u64,
 }
 
+/// How long exports wait for a destination that does not answer at all.
+const UNREACHABLE_MS: i64 = 24 * 3_600_000;
+
 struct Flow {
     handle: Arc<Handle>,
     room: Room,
@@ -190,12 +193,32 @@ impl Flow {
     fn start_attempts(&mut self, now: Timestamp) {
         let Some(target) = self.target.clone() else { return };
         while self.queue.has_ready() && self.handle.unreported.load(Ordering::Acquire) < self.room.window {
-            let Some(ticket) = self.pace.start(self.running, now) else { return };
+            let Some(ticket) = self.pace.start(self.running, now) else {
+                self.give_up_late(now);
+                return;
+            };
             let Some(job) = self.queue.start() else { return };
             self.running += 1;
             let outbox = self.room.outbox.clone();
             let guard = Guard { events: self.events.clone(), ended: Some((job, ticket, target.clone())) };
             tokio::spawn(guard.attempt(outbox));
+        }
+    }
+
+    /// While nothing answers, no attempts are made that could be counted; then age ends what waits:
+    /// after the span of the retries an export is dead, tried or not (design, §11.8).
+    fn give_up_late(&mut self, now: Timestamp) {
+        if self.pace.opens_at().is_none() {
+            return;
+        }
+        let is_late = |created: Timestamp| created.0.saturating_add(UNREACHABLE_MS) <= now.0;
+        while self.queue.next_created().is_some_and(is_late) {
+            let Some(job) = self.queue.start() else { return };
+            let reason = "the destination could not be reached for 24 hours".to_owned();
+            self.handle.metrics.lock().dead += 1;
+            let outcome = Outcome::Dead { reason, attempts: job.attempts };
+            self.room.reporter.report(&self.handle, job.key, outcome);
+            self.queue.finish(job.profile);
         }
     }
 

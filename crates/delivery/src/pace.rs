@@ -5,7 +5,8 @@
 //! [`FAILURES_MAX`] broken or silent connections in a row the circuit opens: nothing is sent until
 //! a pause is over, then one probe; its failure doubles the pause. Pure.
 //!
-//! Always: while the circuit is open no attempt is made, so none is used up.
+//! Always: while the circuit is open no attempt is made, so none is used up; age ends what waits too
+//! long (`flow.rs`).
 
 use model::Timestamp;
 

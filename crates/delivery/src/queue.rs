@@ -303,6 +303,12 @@ impl Queue {
         item.lineage.iter().find(|p| first(p).is_some_and(|f| f.job.created <= item.job.created)).copied()
     }
 
+    /// When the export was made that would start next.
+    pub(crate) fn next_created(&self) -> Option<Timestamp> {
+        let line = self.lines.get(self.ready.front()?)?;
+        line.items.front().map(|item| item.job.created)
+    }
+
     /// Starts the next job.
     pub(crate) fn start(&mut self) -> Option<Job> {
         let profile = self.ready.pop_front()?;

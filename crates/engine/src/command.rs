@@ -37,7 +37,7 @@ pub(crate) enum Command {
     AwaitAbsorb { sandbox: SandboxId, profile: ProfileId, loser: ProfileId },
     /// Pack a profile and send it to the one it was merged into.
     HandOver { sandbox: SandboxId, profile: ProfileId, winner: ProfileId },
-    /// Take in a merged profile: its row and its events by name.
+    /// Take in a merged profile: its row and its events by name. An empty row: more parts follow.
     Absorb { sandbox: SandboxId, profile: ProfileId, loser: ProfileId, row: Vec<u8>, events: Vec<([u8; 10], Vec<u8>)> },
     /// From here on evaluate with this plan.
     PlanChanged { n: u64 },

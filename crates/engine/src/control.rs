@@ -133,12 +133,14 @@ impl Control {
         let current = self.current();
         let (changes, answer) = decide(&current.docs).map_err(ChangeError::Refused)?;
         if !changes.is_empty() {
-            self.accept(&current.docs, changes).await.map_err(ChangeError::Failed)?;
+            self.accept(&current.docs, changes).map_err(ChangeError::Failed)?;
         }
         Ok(answer)
     }
 
-    async fn accept(&self, docs: &DocSet, changes: Vec<DocChange>) -> Result<(), Error> {
+    /// Blocks for the one fsync of a change: there is no point at which a caller that hangs up could
+    /// leave it in the log and not in force.
+    fn accept(&self, docs: &DocSet, changes: Vec<DocChange>) -> Result<(), Error> {
         let at = self.clock.now();
         let mut docs = docs.clone();
         let payload = encode_changes(docs.n + 1, at, &changes);
@@ -152,14 +154,11 @@ impl Control {
             let changed = Command::PlanChanged { n: docs.n }.encode();
             entries.extend((0..self.partitions).map(|p| (key::stream(PartitionNo(p)), changed.clone())));
         }
-        let (done, durable) = tokio::sync::oneshot::channel();
-        self.log.submit(entries, at.0, Box::new(move |result| drop(done.send(result))));
-        let appended = durable.await.map_err(|_| Error::stopped()).and_then(|r| r.map_err(Error::from));
-        let appended = match appended {
+        let appended = match self.log.append(entries, at.0) {
             Ok(appended) => appended,
             Err(error) => {
                 self.history.lock().plans.remove(&docs.n);
-                return Err(error);
+                return Err(error.into());
             }
         };
         let offset = appended.offsets.first().copied().unwrap_or_default();

@@ -14,6 +14,9 @@ use store::{Log, StreamId};
 /// The last effect in the log, by (source, destination), as found at start.
 pub(crate) type Known = HashMap<(StreamId, StreamId), Mark>;
 
+/// Bytes after which a group of effects is closed; the log takes several times as much.
+const GROUP_BYTES: usize = 8 << 20;
+
 /// Collects the effects of a batch of entries.
 pub(crate) struct Emitter {
     log: Arc<dyn Log>,
@@ -45,11 +48,18 @@ impl Emitter {
         self.pending.push((to, derived.encode()));
     }
 
-    /// Makes the collected effects durable.
+    /// Makes the collected effects durable, in their order, in groups of bounded size.
     pub(crate) fn append(&mut self, now: i64) -> Result<()> {
-        if self.pending.is_empty() {
-            return Ok(());
+        let mut pending = std::mem::take(&mut self.pending).into_iter().peekable();
+        while pending.peek().is_some() {
+            let mut bytes = 0;
+            let mut group = Vec::new();
+            while let Some(effect) = pending.next_if(|_| bytes < GROUP_BYTES) {
+                bytes += effect.1.len();
+                group.push(effect);
+            }
+            self.log.append(group, now).map_err(Error::from)?;
         }
-        self.log.append(std::mem::take(&mut self.pending), now).map(drop).map_err(Error::from)
+        Ok(())
     }
 }

@@ -12,15 +12,53 @@ use crate::progress::Progress;
 use identity::{Graph, Rows};
 use model::codec::Reader;
 use model::{ProfileId, SandboxId, Timestamp, Xid};
+use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use store::{Batch, Entry, Keyspace, Store};
+
+/// Identities with a record on its way through the identity stream, counted. Kept in memory only:
+/// after a start nothing is on its way that was not applied before.
+#[derive(Default)]
+pub(crate) struct Resolving(Mutex<HashMap<Xid, u32>>);
+
+impl Resolving {
+    /// True when any of these is on its way.
+    pub(crate) fn holds_any(&self, xids: &[Xid]) -> bool {
+        let held = self.0.lock();
+        xids.iter().any(|xid| held.contains_key(xid))
+    }
+
+    /// Counts one more record of these.
+    pub(crate) fn hold(&self, xids: &[Xid]) {
+        let mut held = self.0.lock();
+        for xid in xids {
+            *held.entry(*xid).or_default() += 1;
+        }
+    }
+
+    /// Counts one record less; identities that are not held are left alone.
+    pub(crate) fn release(&self, xids: &[Xid]) {
+        let mut held = self.0.lock();
+        for xid in xids {
+            if let Some(count) = held.get_mut(xid) {
+                *count -= 1;
+                if *count == 0 {
+                    held.remove(xid);
+                }
+            }
+        }
+    }
+}
 
 pub(crate) struct IdentityWorker {
     store: Arc<dyn Store>,
     emitter: Emitter,
     progress: Progress,
     overlay: Overlay,
+    resolving: Arc<Resolving>,
+    /// Identities of the records of this batch.
+    resolved: Vec<Xid>,
     partitions: u16,
 }
 
@@ -75,7 +113,12 @@ pub(crate) fn profile_of(store: &dyn Store, sandbox: SandboxId, xid: Xid) -> Res
 }
 
 impl IdentityWorker {
-    pub(crate) fn open(store: Arc<dyn Store>, emitter: Emitter, partitions: u16) -> Result<IdentityWorker> {
+    pub(crate) fn open(
+        store: Arc<dyn Store>,
+        emitter: Emitter,
+        resolving: Arc<Resolving>,
+        partitions: u16,
+    ) -> Result<IdentityWorker> {
         let row = store.get(Keyspace::Meta, &key::progress(key::IDENTITY))?;
         let progress = row.map(|r| Progress::decode(&r)).transpose()?.unwrap_or_default();
         let overlay = Overlay {
@@ -85,7 +128,7 @@ impl IdentityWorker {
             graphs: HashMap::new(),
             batch: Batch::new(),
         };
-        Ok(IdentityWorker { store, emitter, progress, overlay, partitions })
+        Ok(IdentityWorker { store, emitter, progress, overlay, resolving, resolved: Vec::new(), partitions })
     }
 
     /// The last applied offset.
@@ -125,6 +168,7 @@ impl IdentityWorker {
         self.store.commit(batch)?;
         self.overlay.identities.clear();
         self.overlay.graphs.clear();
+        self.resolving.release(&std::mem::take(&mut self.resolved));
         Ok(())
     }
 
@@ -132,6 +176,7 @@ impl IdentityWorker {
         self.overlay.sandbox = sandbox;
         let xids = linking_xids(sandbox, &record);
         let found = identity::resolve(&mut self.overlay, &xids, now)?;
+        self.resolved.extend(xids);
         let stream = |id: ProfileId| key::stream(id.partition(sandbox, self.partitions));
         let winner = found.profile;
         for loser in found.losers {

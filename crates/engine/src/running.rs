@@ -9,7 +9,7 @@ use crate::command::{Command, Outcome};
 use crate::control::{Control, stored_offset};
 use crate::emit::{Emitter, Known};
 use crate::error::{Error, Result};
-use crate::identity_worker::{IdentityWorker, linking_xids, profile_of};
+use crate::identity_worker::{IdentityWorker, Resolving, linking_xids, profile_of};
 use crate::key;
 use crate::partition::{ExportObserver, PartitionWorker};
 use crate::plan::Compiler;
@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use clock::Clock;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use model::codec::Reader;
-use model::{DatasetNo, FlowNo, PartitionNo, ProfileId, SandboxId, Timestamp};
+use model::{DatasetNo, FlowNo, PartitionNo, ProfileId, SandboxId, Timestamp, Xid};
 use parking_lot::Mutex;
 use profile::Record;
 use std::collections::HashMap;
@@ -30,6 +30,8 @@ use store::{Appended, Batch, Entry, Keyspace, Log, Store, StreamId};
 
 /// Entries applied per commit at most.
 const BATCH_ENTRIES: usize = 1024;
+/// Bytes after which a batch is closed.
+const BATCH_BYTES: usize = 8 << 20;
 /// How long an idle worker waits before it looks at its timers again.
 const IDLE: Duration = Duration::from_millis(200);
 /// The same on a manual clock, which can jump at any time.
@@ -45,12 +47,21 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of accepted entries that may wait to be applied before ingest is refused.
     pub backlog_bytes_max: u64,
+    /// False when time stands still: no timer fires but those that the log says (a rebuild).
+    pub follow_time: bool,
     /// Told when a flow has new exports.
     pub on_export: ExportObserver,
 }
 
+/// An entry on its way into the log.
+type LogEntry = (StreamId, Vec<u8>);
+
 /// A record's place in the log.
-pub type Placed = (StreamId, Vec<u8>);
+pub struct Placed {
+    entry: LogEntry,
+    /// The XIDs that are held until the identity worker has resolved the record.
+    held: Vec<Xid>,
+}
 
 #[derive(Default)]
 struct Gauges {
@@ -70,6 +81,7 @@ pub struct Engine {
     partitions: u16,
     backlog_bytes_max: u64,
     gauges: Arc<Gauges>,
+    resolving: Arc<Resolving>,
     stop: Arc<AtomicBool>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -124,12 +136,16 @@ impl Engine {
         let emitter = || Emitter::new(log.clone(), known.clone());
         let mut threads = Vec::new();
         let (identity, receiver) = unbounded();
-        let worker = IdentityWorker::open(store.clone(), emitter(), options.partitions)?;
+        let resolving = Arc::new(Resolving::default());
+        let worker = IdentityWorker::open(store.clone(), emitter(), resolving.clone(), options.partitions)?;
         let follow = shared();
         let reopen = {
-            let (store, log, known) = (store.clone(), log.clone(), known.clone());
+            let (store, log, known, resolving) = (store.clone(), log.clone(), known.clone(), resolving.clone());
             let partitions = options.partitions;
-            move || IdentityWorker::open(store.clone(), Emitter::new(log.clone(), known.clone()), partitions)
+            move || {
+                let emitter = Emitter::new(log.clone(), known.clone());
+                IdentityWorker::open(store.clone(), emitter, resolving.clone(), partitions)
+            }
         };
         threads.push(spawn("identity", move || run(worker, receiver, &follow, &reopen))?);
         let count = options.workers.clamp(1, usize::from(options.partitions));
@@ -159,7 +175,8 @@ impl Engine {
             threads.push(spawn("partitions", move || run(worker, receiver, &follow, &open))?);
             workers.push(sender);
         }
-        feed(&log, &*store, Routes { identity, workers, gauges: gauges.clone() }, options.partitions)?;
+        let routes = Routes { identity, workers, gauges: gauges.clone() };
+        feed(&log, &*store, routes, options.partitions, options.backlog_bytes_max)?;
         let engine = Engine {
             log,
             store,
@@ -168,11 +185,12 @@ impl Engine {
             partitions: options.partitions,
             backlog_bytes_max: options.backlog_bytes_max,
             gauges,
+            resolving,
             stop,
             threads: Mutex::new(threads),
         };
         engine.wait_applied()?;
-        caught_up.store(true, Ordering::Release);
+        caught_up.store(options.follow_time, Ordering::Release);
         Ok(engine)
     }
 
@@ -217,22 +235,33 @@ impl Engine {
     }
 
     /// Where a record goes: straight to its profile when all its identities are known and of one
-    /// profile, else to the identity stream.
+    /// profile, else to the identity stream. While a record of an identity is on that longer way,
+    /// later ones follow it there, so that none overtakes it.
     pub fn place(&self, sandbox: SandboxId, record: Record) -> Result<Placed> {
+        let xids = linking_xids(sandbox, &record);
+        if !self.resolving.holds_any(&xids)
+            && let Some(profile) = self.known_profile(sandbox, &xids)?
+        {
+            let stream = key::stream(profile.partition(sandbox, self.partitions));
+            let received = self.clock.now();
+            let payload = Command::Apply { sandbox, profile, received, record }.encode();
+            return Ok(Placed { entry: (stream, payload), held: Vec::new() });
+        }
+        self.resolving.hold(&xids);
+        Ok(Placed { entry: (key::IDENTITY, Command::Resolve { sandbox, record }.encode()), held: xids })
+    }
+
+    /// The one profile of all these identities, if each of them is known and of that one.
+    fn known_profile(&self, sandbox: SandboxId, xids: &[Xid]) -> Result<Option<ProfileId>> {
         let mut profile: Option<ProfileId> = None;
-        for xid in linking_xids(sandbox, &record) {
-            match (profile_of(&*self.store, sandbox, xid)?, profile) {
+        for xid in xids {
+            match (profile_of(&*self.store, sandbox, *xid)?, profile) {
                 (Some(found), None) => profile = Some(found),
                 (Some(found), Some(same)) if found == same => {}
-                _ => return Ok((key::IDENTITY, Command::Resolve { sandbox, record }.encode())),
+                _ => return Ok(None),
             }
         }
-        let Some(profile) = profile else {
-            return Ok((key::IDENTITY, Command::Resolve { sandbox, record }.encode()));
-        };
-        let stream = key::stream(profile.partition(sandbox, self.partitions));
-        let received = self.clock.now();
-        Ok((stream, Command::Apply { sandbox, profile, received, record }.encode()))
+        Ok(profile)
     }
 
     /// Where a record that does not fit its schema is kept.
@@ -246,33 +275,50 @@ impl Engine {
         let command =
             Command::Quarantine { sandbox, dataset, message: message.to_vec(), violations: violations.to_vec() };
         let sum = message.iter().fold(0u64, |sum, b| sum.wrapping_mul(31).wrapping_add(u64::from(*b)));
-        (key::stream(PartitionNo((sum % u64::from(self.partitions)) as u16)), command.encode())
+        let stream = key::stream(PartitionNo((sum % u64::from(self.partitions)) as u16));
+        Placed { entry: (stream, command.encode()), held: Vec::new() }
     }
 
     /// Makes placed records durable, all or none.
     pub async fn append(&self, placed: Vec<Placed>) -> Result<Appended> {
+        let mut held = Vec::new();
+        let mut entries = Vec::with_capacity(placed.len());
+        for record in placed {
+            held.extend(record.held);
+            entries.push(record.entry);
+        }
+        let resolving = self.resolving.clone();
         let (done, durable) = tokio::sync::oneshot::channel();
-        let now = self.clock.now();
-        self.log.submit(placed, now.0, Box::new(move |result| drop(done.send(result))));
+        let answer = move |result: store::Result<Appended>| {
+            if result.is_err() {
+                resolving.release(&held);
+            }
+            drop(done.send(result));
+        };
+        self.log.submit(entries, self.clock.now().0, Box::new(answer));
         durable.await.map_err(|_| Error::stopped())?.map_err(Error::from)
+    }
+
+    /// Makes entries durable that hold no identities.
+    async fn append_entries(&self, entries: Vec<LogEntry>) -> Result<()> {
+        let placed = entries.into_iter().map(|entry| Placed { entry, held: Vec::new() }).collect();
+        self.append(placed).await.map(drop)
     }
 
     /// Deletes a profile and its events.
     pub async fn delete_profile(&self, sandbox: SandboxId, profile: ProfileId) -> Result<()> {
         let stream = key::stream(profile.partition(sandbox, self.partitions));
-        self.append(vec![(stream, Command::DeleteProfile { sandbox, profile }.encode())]).await.map(drop)
+        self.append_entries(vec![(stream, Command::DeleteProfile { sandbox, profile }.encode())]).await
     }
 
     /// Replays dead letters, named by partition and number.
     pub async fn replay_dead(&self, flow: FlowNo, letters: &[(PartitionNo, u64)]) -> Result<()> {
-        let placed = by_partition(letters, |seqs| Command::ReplayDead { flow, seqs });
-        self.append(placed).await.map(drop)
+        self.append_entries(by_partition(letters, |seqs| Command::ReplayDead { flow, seqs })).await
     }
 
     /// Removes records from quarantine.
     pub async fn release_quarantine(&self, sandbox: SandboxId, names: &[(PartitionNo, u64)]) -> Result<()> {
-        let placed = by_partition(names, |numbers| Command::ReleaseQuarantine { sandbox, numbers });
-        self.append(placed).await.map(drop)
+        self.append_entries(by_partition(names, |numbers| Command::ReleaseQuarantine { sandbox, numbers })).await
     }
 
     /// Writes outcomes of deliveries into the log; blocks until they are durable.
@@ -324,7 +370,7 @@ impl Drop for Engine {
     }
 }
 
-fn by_partition(names: &[(PartitionNo, u64)], command: impl Fn(Vec<u64>) -> Command) -> Vec<Placed> {
+fn by_partition(names: &[(PartitionNo, u64)], command: impl Fn(Vec<u64>) -> Command) -> Vec<LogEntry> {
     let mut grouped: HashMap<PartitionNo, Vec<u64>> = HashMap::new();
     for (partition, number) in names {
         grouped.entry(*partition).or_default().push(*number);
@@ -406,7 +452,8 @@ fn derived_mark(payload: &[u8]) -> Option<(StreamId, (u64, u32))> {
 }
 
 /// Feeds the workers what they have not applied, then every live entry, in the order of the log.
-fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) -> Result<()> {
+/// No more than `bytes_max` are on their way to the workers at a time.
+fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16, bytes_max: u64) -> Result<()> {
     let mut applied: HashMap<StreamId, u64> = HashMap::new();
     let mut end: HashMap<StreamId, u64> = HashMap::new();
     for stream in (0..partitions).map(|p| key::stream(PartitionNo(p))).chain([key::IDENTITY]) {
@@ -428,6 +475,10 @@ fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16) 
     log.replay(&|stream| applied.get(&stream).copied().unwrap_or(u64::MAX), &mut |entry| {
         if is_old(&entry) {
             routes.send(&entry);
+        }
+        while routes.gauges.bytes.load(Ordering::Acquire) > bytes_max && !routes.gauges.panicked.load(Ordering::Acquire)
+        {
+            std::thread::park_timeout(Duration::from_millis(1));
         }
         ControlFlow::Continue(())
     })?;
@@ -521,7 +572,12 @@ fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reop
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        batch.extend(entries.try_iter().take(BATCH_ENTRIES - 1));
+        let mut bytes = batch.first().map_or(0, |e| e.payload.len());
+        while batch.len() < BATCH_ENTRIES && bytes < BATCH_BYTES {
+            let Ok(entry) = entries.try_recv() else { break };
+            bytes += entry.payload.len();
+            batch.push(entry);
+        }
         if !batch.is_empty() {
             if let Err(error) = worker.apply(&batch) {
                 match restart(&error, shared, reopen) {
@@ -548,7 +604,7 @@ fn run<W: Worker>(mut worker: W, entries: Receiver<Entry>, shared: &Shared, reop
             armed = true;
         }
         let now = shared.clock.now();
-        let ticks: Vec<Placed> =
+        let ticks: Vec<LogEntry> =
             worker.due(now).into_iter().map(|p| (key::stream(p), Command::Tick.encode())).collect();
         if !ticks.is_empty()
             && let Err(error) = shared.log.append(ticks, now.0)

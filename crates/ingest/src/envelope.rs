@@ -17,16 +17,16 @@ pub const ORG_MISSING: &str = "Message has an absent or wrong ims org in the hea
 #[serde(deny_unknown_fields)]
 struct Message<'a> {
     #[serde(borrow)]
-    header: Header<'a>,
+    header: Object<Header<'a>>,
     #[serde(borrow)]
-    body: Body<'a>,
+    body: Object<Body<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Header<'a> {
     #[serde(borrow)]
-    schema_ref: SchemaRef<'a>,
+    schema_ref: Object<SchemaRef<'a>>,
     #[serde(borrow)]
     ims_org_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -39,7 +39,7 @@ struct Header<'a> {
     _created_at: Option<NumberOrText>,
     #[serde(borrow)]
     #[serde(default, rename = "source")]
-    _source: Option<Source<'a>>,
+    _source: Option<Object<Source<'a>>>,
     #[serde(borrow)]
     #[serde(default, rename = "msgType")]
     _message_type: Option<Cow<'a, str>>,
@@ -83,7 +83,7 @@ struct SchemaRef<'a> {
 struct Body<'a> {
     #[serde(borrow)]
     #[serde(default)]
-    xdm_meta: Option<XdmMeta<'a>>,
+    xdm_meta: Option<Object<XdmMeta<'a>>>,
     xdm_entity: Value,
 }
 
@@ -91,7 +91,34 @@ struct Body<'a> {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct XdmMeta<'a> {
     #[serde(borrow)]
-    schema_ref: SchemaRef<'a>,
+    schema_ref: Object<SchemaRef<'a>>,
+}
+
+/// A JSON object that holds a `T`: an array of its members in order, which serde would take as well,
+/// is refused.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Object<T>, D::Error> {
+        struct Members<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for Members<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(Members(std::marker::PhantomData))
+    }
+}
+
+impl<T> std::ops::Deref for Object<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
 }
 
 /// A decoded message.
@@ -106,9 +133,9 @@ pub struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Decodes a message and checks it against itself.
     pub fn decode(message: &'a [u8]) -> Result<Envelope<'a>, Fault> {
-        let decoded: Message<'a> =
+        let decoded: Object<Message<'a>> =
             serde_json::from_slice(message).map_err(|e| Fault::bad(format!("{UNKNOWN_FORMAT}: {e}")))?;
-        let Message { header, body } = decoded;
+        let Message { header: Object(header), body: Object(body) } = decoded.0;
         check_content_type(&header.schema_ref, "header.schemaRef")?;
         if let Some(meta) = &body.xdm_meta {
             check_content_type(&meta.schema_ref, "body.xdmMeta.schemaRef")?;
@@ -123,7 +150,7 @@ impl<'a> Envelope<'a> {
             return Err(Fault::bad(format!("{UNKNOWN_FORMAT}: body.xdmEntity must be an object")));
         }
         Ok(Envelope {
-            schema_id: header.schema_ref.id,
+            schema_id: header.schema_ref.0.id,
             org: header.ims_org_id,
             dataset_id: header.dataset_id,
             entity: body.xdm_entity,

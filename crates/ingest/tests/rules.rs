@@ -103,6 +103,7 @@ impl Room {
             workers: 1,
             cache_bytes: 1 << 20,
             backlog_bytes_max: 1 << 30,
+            follow_time: true,
             on_export: Arc::new(|_, _| {}),
         };
         let (log, store) = (Arc::new(MemoryLog::new()), Arc::new(MemoryStore::new()));

@@ -32,9 +32,11 @@ mod segment_definitions;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::gateway::authorise;
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::{Method, Uri};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Uri};
 use model::{Caller, DocSet};
 use tower_http::normalize_path::NormalizePath;
 
@@ -58,6 +60,7 @@ pub fn router(app: App) -> Router {
         .merge(collection::routes())
         .merge(health::routes())
         .fallback(not_served)
+        .method_not_allowed_fallback(not_served)
         .with_state(app);
     // Published paths and client libraries end some paths with a slash.
     Router::new().fallback_service(NormalizePath::trim_trailing_slash(routes))
@@ -65,7 +68,12 @@ pub fn router(app: App) -> Router {
 
 /// A path of AEP that is not served, and any other path. The body is read to its end, for a connection
 /// with an unread body would be closed under the next request.
-async fn not_served(method: Method, uri: Uri, _: Bytes) -> ApiError {
+async fn not_served(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap, _: Bytes) -> ApiError {
+    if uri.path().starts_with("/data/")
+        && let Err(refused) = authorise(&headers, &app)
+    {
+        return refused;
+    }
     let detail = format!("{method} {} is not served by this server", uri.path());
     ApiError::problem(404, "urn:rivermouth:not-served", "Not served", &detail)
 }

@@ -87,7 +87,11 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
     if machine {
         line(&summary.to_json().to_string());
     }
-    if summary.is_balanced() { Ok(()) } else { Err("the ledger is not balanced".into()) }
+    match (summary.is_balanced(), summary.is_exact()) {
+        (true, true) => Ok(()),
+        (false, _) => Err("the ledger is not balanced".into()),
+        (true, false) => Err("the second wave did not export exactly the profiles that changed".into()),
+    }
 }
 
 fn settings_now() -> i64 {

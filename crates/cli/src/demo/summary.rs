@@ -18,6 +18,10 @@ impl Summary {
         &self.flows["flows"][0]
     }
 
+    pub(super) fn is_exact(&self) -> bool {
+        self.wave["exactly_those_that_changed"] == json!(true)
+    }
+
     pub(super) fn is_balanced(&self) -> bool {
         self.flow()["ledger"]["balanced"] == json!(true)
     }
@@ -28,7 +32,7 @@ impl Summary {
     }
 
     fn per_second(&self) -> u64 {
-        (self.items as f64 / self.ingest_seconds) as u64
+        (self.events as f64 / self.ingest_seconds) as u64
     }
 
     pub(super) fn to_json(&self) -> Json {
@@ -54,7 +58,7 @@ impl Summary {
         }
         let ledger = &self.flow()["ledger"];
         line(&format!(
-            "{} events and {} profile records in {:.1} s: {} a second, validated, stitched, evaluated, durable",
+            "{} events and {} profile records in {:.1} s: {} events a second, validated, stitched, evaluated, durable",
             self.events,
             self.items - self.events,
             self.ingest_seconds,

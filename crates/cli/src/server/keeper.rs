@@ -125,9 +125,17 @@ fn copy_files(from: &Path, to: &Path) -> Result<u64, String> {
 /// Makes the store anew from the newest good snapshot and the log. Time stands still meanwhile, so
 /// that the result is exactly what the log says.
 pub(crate) fn rebuild(settings: &Settings) -> Result<Json, String> {
+    if !settings.data_dir.join("log").is_dir() {
+        return Err(format!("{} is no data directory: it has no log", settings.data_dir.display()));
+    }
     let directory = DataDir::open(&settings.data_dir).map_err(|e| e.to_string())?;
-    directory.remove_store().map_err(|e| e.to_string())?;
+    // What the store is made from is checked before the old one goes.
     let log = Arc::new(LocalLog::open(directory.log()).map_err(|e| e.to_string())?);
+    let snapshots = snapshot::list(&directory.snapshots()).map_err(|e| e.to_string())?;
+    if !snapshots.is_empty() && !snapshots.iter().any(|(_, path)| snapshot::check(path).is_ok()) {
+        return Err("every snapshot is damaged; the store was left as it is".into());
+    }
+    directory.remove_store().map_err(|e| e.to_string())?;
     let options = StoreOptions { cache_bytes: settings.store_cache_bytes, ..StoreOptions::default() };
     let store = Arc::new(FjallStore::open_with(directory.store(), options).map_err(|e| e.to_string())?);
     let restored = snapshot::restore_latest(&directory.snapshots(), &*store).map_err(|e| e.to_string())?;
@@ -142,6 +150,7 @@ pub(crate) fn rebuild(settings: &Settings) -> Result<Json, String> {
             workers: 1,
             cache_bytes: settings.cache_bytes,
             backlog_bytes_max: settings.backlog_bytes_max,
+            follow_time: false,
             on_export: Arc::new(|_, _| {}),
         },
     )

@@ -58,6 +58,11 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, wakes));
         let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
         tracing::debug!("state is up to the log");
+        // An address that cannot be had is found out before the first credentials are made.
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
         let fresh_credentials = bootstrap(&engine, &keyring, &settings, directory.root()).await?;
         let delivery = start_delivery(&engine, &settings, &delivery_cell)?;
         let destinations = Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep);
@@ -66,10 +71,6 @@ impl Server {
         let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         let (shutdown, stopped) = watch::channel(false);
         keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
-        let address = listener.local_addr().map_err(|e| e.to_string())?;
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let app = App::new(Parts {
             ingest: Arc::new(ingest::Ingest::new(
@@ -153,6 +154,7 @@ fn open_engine(
             workers: worker_count(settings.workers),
             cache_bytes: settings.cache_bytes,
             backlog_bytes_max: settings.backlog_bytes_max,
+            follow_time: true,
             on_export: Arc::new(move |flow, partition| {
                 if let Some(delivery) = wakes.get() {
                     delivery.wake(flow, partition);

@@ -143,14 +143,17 @@ impl Destinations {
             }
             match self.destination(spec) {
                 Ok(destination) => self.delivery.set_destination(*flow, Some(Arc::new(destination))),
-                Err(reason) => tracing::error!(flow = flow.0, reason, "a flow cannot deliver"),
+                Err(reason) => {
+                    tracing::error!(flow = flow.0, reason, "a flow cannot deliver");
+                    self.delivery.set_destination(*flow, None);
+                }
             }
         }
         *known = wanted;
     }
 
     fn destination(&self, spec: &flows::HttpDestination) -> Result<Destination, String> {
-        let url = |text: &str| delivery::Url::parse(text).map_err(|e| format!("{text:?}: {e}"));
+        let url = |text: &str| delivery::Url::parse(text).map_err(|e| format!("a URL: {e}"));
         let secret = |sealed: &str| {
             let plain = self.keyring.unseal(sealed).map_err(|e| e.to_string())?;
             Ok::<_, String>(Secret::from(plain.reveal().to_owned()))

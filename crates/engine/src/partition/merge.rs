@@ -17,6 +17,9 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use store::Keyspace;
 
+/// Bytes of events per `Absorb`; the last one of a merge carries the row, the others an empty one.
+const ABSORB_BYTES: usize = 4 << 20;
+
 impl PartitionWorker {
     pub(super) fn await_absorb(
         &mut self,
@@ -57,7 +60,19 @@ impl PartitionWorker {
             self.uncount(no, sandbox, 1, events.len() as u64);
         }
         let stream = key::stream(winner.partition(sandbox, self.partitions_count));
-        self.emitter.emit(stream, Command::Absorb { sandbox, profile: winner, loser: id, row, events });
+        let mut part = Vec::new();
+        let mut bytes = 0;
+        for (name, event) in events {
+            bytes += event.len();
+            part.push((name, event));
+            if bytes > ABSORB_BYTES {
+                let events = std::mem::take(&mut part);
+                self.emitter
+                    .emit(stream, Command::Absorb { sandbox, profile: winner, loser: id, row: Vec::new(), events });
+                bytes = 0;
+            }
+        }
+        self.emitter.emit(stream, Command::Absorb { sandbox, profile: winner, loser: id, row, events: part });
         Ok(())
     }
 
@@ -111,6 +126,11 @@ impl PartitionWorker {
         let Found::Here(mut hot) = self.hot.take(&*self.store, address)? else {
             return Err(Error::layout(format!("{loser} was handed over to {id}, which is gone")));
         };
+        if row.is_empty() {
+            self.absorb_events(no, sandbox, id, &mut hot, events)?;
+            self.hot.put(address, hot, true);
+            return Ok(());
+        }
         let Row::Profile(other) = Row::decode(row)? else {
             return Err(Error::layout("a forwarding row was handed over"));
         };
@@ -124,6 +144,23 @@ impl PartitionWorker {
         }
         hot.profile.awaiting.retain(|l| *l != loser);
         hot.merged = None;
+        self.absorb_events(no, sandbox, id, &mut hot, events)?;
+        self.bound_identities(no, sandbox, id, &mut hot);
+        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
+        let unparked = hot.profile.awaiting.is_empty();
+        self.hot.put(address, hot, true);
+        if unparked { self.unpark(no, sandbox, id) } else { Ok(()) }
+    }
+
+    /// Takes in events of a merged profile, under the winner's keys.
+    fn absorb_events(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        id: ProfileId,
+        hot: &mut Hot,
+        events: Vec<([u8; 10], Vec<u8>)>,
+    ) -> Result<()> {
         for (name, row) in events {
             if hot.names.contains(&name) {
                 continue;
@@ -136,11 +173,7 @@ impl PartitionWorker {
             self.partition(no).census.stock.entry(sandbox).or_default().events += 1;
             self.partition(no).census_moved = true;
         }
-        self.bound_identities(no, sandbox, id, &mut hot);
-        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
-        let unparked = hot.profile.awaiting.is_empty();
-        self.hot.put(address, hot, true);
-        if unparked { self.unpark(no, sandbox, id) } else { Ok(()) }
+        Ok(())
     }
 
     /// Applies what waited for the merge, in its order.

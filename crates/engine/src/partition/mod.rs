@@ -158,6 +158,9 @@ impl PartitionWorker {
         if !self.batch.is_empty() {
             self.store.commit(std::mem::take(&mut self.batch))?;
         }
+        for (flow, partition) in self.wakes.drain() {
+            (self.on_export)(flow, partition);
+        }
         self.outbox_moved = false;
         self.closed.clear();
         for no in std::mem::take(&mut self.timers_moved) {
@@ -167,9 +170,6 @@ impl PartitionWorker {
             }
         }
         self.hot.shrink();
-        for (flow, partition) in self.wakes.drain() {
-            (self.on_export)(flow, partition);
-        }
         Ok(())
     }
 

@@ -40,7 +40,7 @@ impl PartitionWorker {
 
     /// Sends the present state of each dead letter's profile as a new entry and closes the old one.
     pub(super) fn replay_dead(&mut self, no: PartitionNo, flow: FlowNo, seqs: &[u64]) -> Result<()> {
-        for seq in seqs {
+        for seq in &std::collections::BTreeSet::from_iter(seqs.iter().copied()) {
             let key = key::dead(flow, no, *seq);
             let Some(row) = self.store.get(Keyspace::Queue, &key)? else { continue };
             let export = DeadLetter::decode(&row)?.export;

@@ -319,6 +319,7 @@ fn open(log: &Arc<MemoryLog>, store: &Arc<MemoryStore>, clock: &Clock, partition
         workers,
         cache_bytes: 20_000,
         backlog_bytes_max: u64::MAX,
+        follow_time: true,
         on_export: Arc::new(|_, _| {}),
     };
     Engine::open(log.clone(), store.clone(), clock.clone(), Box::new(TestCompiler), options).expect("opened")
