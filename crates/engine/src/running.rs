@@ -122,59 +122,24 @@ impl Engine {
         let known = Arc::new(known);
         let control =
             Arc::new(Control::open(log.clone(), store.clone(), clock.clone(), compiler, options.partitions, tail)?);
-        let gauges = Arc::new(Gauges::default());
-        let stop = Arc::new(AtomicBool::new(false));
-        let caught_up = Arc::new(AtomicBool::new(false));
-        let shared = || Shared {
-            log: log.clone(),
-            store: store.clone(),
-            clock: clock.clone(),
-            gauges: gauges.clone(),
-            stop: stop.clone(),
-            caught_up: caught_up.clone(),
+        let start = Start {
+            shared: Shared {
+                log: log.clone(),
+                store: store.clone(),
+                clock: clock.clone(),
+                gauges: Arc::default(),
+                stop: Arc::default(),
+                caught_up: Arc::default(),
+            },
+            known,
+            control: control.clone(),
+            resolving: Arc::default(),
+            options: &options,
         };
-        let emitter = || Emitter::new(log.clone(), known.clone());
         let mut threads = Vec::new();
-        let (identity, receiver) = unbounded();
-        let resolving = Arc::new(Resolving::default());
-        let worker = IdentityWorker::open(store.clone(), emitter(), resolving.clone(), options.partitions)?;
-        let follow = shared();
-        let reopen = {
-            let (store, log, known, resolving) = (store.clone(), log.clone(), known.clone(), resolving.clone());
-            let partitions = options.partitions;
-            move || {
-                let emitter = Emitter::new(log.clone(), known.clone());
-                IdentityWorker::open(store.clone(), emitter, resolving.clone(), partitions)
-            }
-        };
-        threads.push(spawn("identity", move || run(worker, receiver, &follow, &reopen))?);
-        let count = options.workers.clamp(1, usize::from(options.partitions));
-        let mut workers = Vec::new();
-        for index in 0..count {
-            let (sender, receiver) = unbounded();
-            let open = {
-                let (store, log, known, control) = (store.clone(), log.clone(), known.clone(), control.clone());
-                let (partitions, on_export) = (options.partitions, options.on_export.clone());
-                let cache = options.cache_bytes / count;
-                move || {
-                    let mine = (0..partitions).filter(|p| usize::from(*p) % count == index);
-                    let emitter = Emitter::new(log.clone(), known.clone());
-                    PartitionWorker::open(
-                        store.clone(),
-                        control.clone(),
-                        emitter,
-                        partitions,
-                        mine,
-                        cache,
-                        on_export.clone(),
-                    )
-                }
-            };
-            let worker = open()?;
-            let follow = shared();
-            threads.push(spawn("partitions", move || run(worker, receiver, &follow, &open))?);
-            workers.push(sender);
-        }
+        let identity = start.identity_worker(&mut threads)?;
+        let workers = start.partition_workers(&mut threads)?;
+        let Start { shared: Shared { gauges, stop, caught_up, .. }, resolving, .. } = start;
         let routes = Routes { identity, workers, gauges: gauges.clone() };
         feed(&log, &*store, routes, options.partitions, options.backlog_bytes_max)?;
         let engine = Engine {
@@ -489,7 +454,60 @@ fn feed(log: &Arc<dyn Log>, store: &dyn Store, routes: Routes, partitions: u16, 
     Ok(())
 }
 
+/// Everything that starting the workers needs.
+struct Start<'a> {
+    shared: Shared,
+    known: Arc<Known>,
+    control: Arc<Control>,
+    resolving: Arc<Resolving>,
+    options: &'a Options,
+}
+
+impl Start<'_> {
+    fn identity_worker(&self, threads: &mut Vec<JoinHandle<()>>) -> Result<Sender<Entry>> {
+        let (sender, receiver) = unbounded();
+        let (shared, known) = (self.shared.clone(), self.known.clone());
+        let (resolving, partitions) = (self.resolving.clone(), self.options.partitions);
+        let open = {
+            let shared = shared.clone();
+            move || {
+                let emitter = Emitter::new(shared.log.clone(), known.clone());
+                IdentityWorker::open(shared.store.clone(), emitter, resolving.clone(), partitions)
+            }
+        };
+        let worker = open()?;
+        threads.push(spawn("identity", move || run(worker, receiver, &shared, &open))?);
+        Ok(sender)
+    }
+
+    /// The partitions go round the workers.
+    fn partition_workers(&self, threads: &mut Vec<JoinHandle<()>>) -> Result<Vec<Sender<Entry>>> {
+        let count = self.options.workers.clamp(1, usize::from(self.options.partitions));
+        (0..count).map(|index| self.partition_worker(index, count, threads)).collect()
+    }
+
+    fn partition_worker(&self, index: usize, count: usize, threads: &mut Vec<JoinHandle<()>>) -> Result<Sender<Entry>> {
+        let (sender, receiver) = unbounded();
+        let (shared, known, control) = (self.shared.clone(), self.known.clone(), self.control.clone());
+        let (partitions, on_export) = (self.options.partitions, self.options.on_export.clone());
+        let cache = self.options.cache_bytes / count;
+        let open = {
+            let shared = shared.clone();
+            move || {
+                let mine = (0..partitions).filter(|p| usize::from(*p) % count == index);
+                let emitter = Emitter::new(shared.log.clone(), known.clone());
+                let store = shared.store.clone();
+                PartitionWorker::open(store, control.clone(), emitter, partitions, mine, cache, on_export.clone())
+            }
+        };
+        let worker = open()?;
+        threads.push(spawn("partitions", move || run(worker, receiver, &shared, &open))?);
+        Ok(sender)
+    }
+}
+
 /// What every worker thread shares.
+#[derive(Clone)]
 struct Shared {
     log: Arc<dyn Log>,
     store: Arc<dyn Store>,
