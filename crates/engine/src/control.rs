@@ -267,7 +267,7 @@ pub(crate) fn stored_offset(store: &dyn Store, stream: store::StreamId) -> Resul
 /// Sees key and value of a row, and says whether to go on.
 type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
-/// An unbounded range over a prefix is what `scan_prefix` does; kept here for rows after a cursor.
+/// Rows under a prefix whose keys lie after a cursor.
 pub(crate) fn scan_after(
     store: &dyn Store,
     keyspace: Keyspace,

@@ -76,6 +76,10 @@ pub(crate) fn ledger(flow: FlowNo, hour: u32, partition: PartitionNo) -> Vec<u8>
 pub(crate) fn ledger_flow(flow: FlowNo) -> Vec<u8> {
     Key::new(b'l').u32(flow.0).0
 }
+/// Prefix of the ledger of one flow in one hour (0: all time), over its partitions.
+pub(crate) fn ledger_hour(flow: FlowNo, hour: u32) -> Vec<u8> {
+    Key::new(b'l').u32(flow.0).u32(hour).0
+}
 /// Counts of one partition: profiles, events, members per audience.
 pub(crate) fn census(partition: PartitionNo) -> Vec<u8> {
     Key::new(b'n').u16(partition.0).0

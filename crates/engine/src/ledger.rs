@@ -119,12 +119,11 @@ pub(crate) fn hour_of(at: model::Timestamp) -> u32 {
     u32::try_from(at.0.div_euclid(3_600_000)).unwrap_or(1).max(1)
 }
 
-/// The ledger of a flow by hour (`0` = all time), added up over partitions.
-pub(crate) fn read(store: &dyn Store, flow: FlowNo) -> Result<Vec<(u32, Ledger)>> {
+/// The ledger rows under a prefix by hour (`0` = all time), added up over partitions.
+pub(crate) fn read(store: &dyn Store, prefix: &[u8]) -> Result<Vec<(u32, Ledger)>> {
     let mut hours: Vec<(u32, Ledger)> = Vec::new();
-    let prefix = key::ledger_flow(flow);
     let mut fault = None;
-    store.scan_prefix(Keyspace::Meta, &prefix, &mut |k, row| {
+    store.scan_prefix(Keyspace::Meta, prefix, &mut |k, row| {
         let hour = k.get(5..9).and_then(|b| b.try_into().ok()).map_or(0, u32::from_be_bytes);
         match Ledger::decode(row) {
             Ok(ledger) => match hours.last_mut() {

@@ -177,13 +177,13 @@ impl Engine {
 
     /// The ledger of a flow over all time.
     pub fn ledger(&self, flow: FlowNo) -> Result<Ledger> {
-        let hours = ledger::read(self.store(), flow)?;
-        Ok(hours.into_iter().find(|(hour, _)| *hour == 0).map(|(_, l)| l).unwrap_or_default())
+        let all_time = ledger::read(self.store(), &key::ledger_hour(flow, 0))?;
+        Ok(all_time.into_iter().next().map(|(_, ledger)| ledger).unwrap_or_default())
     }
 
     /// The ledger of a flow by hour since the epoch, ascending.
     pub fn ledger_by_hour(&self, flow: FlowNo) -> Result<Vec<(u32, Ledger)>> {
-        Ok(ledger::read(self.store(), flow)?.into_iter().filter(|(hour, _)| *hour != 0).collect())
+        Ok(ledger::read(self.store(), &key::ledger_flow(flow))?.into_iter().filter(|(hour, _)| *hour != 0).collect())
     }
 
     /// Counts over all partitions.
