@@ -8,7 +8,8 @@ use crate::gateway::Requester;
 use access::Keyring;
 use clock::Clock;
 use engine::{ChangeError, Current, Engine};
-use model::{Caller, DocChange, DocSet};
+use model::{Caller, DocChange, DocSet, SandboxId};
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// The parts that the surface is built on.
@@ -27,13 +28,57 @@ pub struct Parts {
     pub ingest: Arc<ingest::Ingest>,
     /// Sends exports.
     pub delivery: Arc<delivery::Delivery>,
+    /// What each sandbox can connect to; kept between requests.
+    pub catalogs: Arc<authoring::Catalogs>,
+    /// Runs profiles through a flow to an authored destination and tells what was sent and answered.
+    pub instance_test: Arc<InstanceTest>,
+    /// Asks a receiving system for a list that a destination names.
+    pub live_lists: Arc<LiveLists>,
     /// Copies the state into a new directory while the server runs; blocks. Gives a summary, or
     /// why not.
     pub backup: Arc<BackupJob>,
+    /// Lets people log in at receiving systems.
+    pub logins: Arc<dyn crate::routes::Logins>,
 }
 
 /// See [`Parts::backup`].
 pub type BackupJob = dyn Fn(&std::path::Path) -> Result<serde_json::Value, String> + Send + Sync;
+
+/// See [`Parts::instance_test`]: given a sandbox, a flow id and profiles in the source schema (sample profiles
+/// when there are none), gives `{results, inputProfiles}` (destination-sdk.md §2.12).
+pub type InstanceTest =
+    dyn Fn(SandboxId, String, Option<Vec<serde_json::Value>>) -> Answer<Result<serde_json::Value, ApiError>> + Send + Sync;
+
+/// See [`Parts::live_lists`]: `None` when the list cannot be had now.
+pub type LiveLists = dyn Fn(LiveList) -> Answer<Option<Vec<String>>> + Send + Sync;
+
+/// An answer that takes its time.
+pub type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A list that the receiving system keeps.
+#[derive(Debug, Clone)]
+pub enum LiveList {
+    /// The values of a customer data field with `dynamicEnum`.
+    Values {
+        /// The sandbox.
+        sandbox: SandboxId,
+        /// The destination, by its connection spec.
+        connection_spec_id: String,
+        /// The account.
+        base_connection_id: String,
+        /// The field, as a dotted path.
+        field: String,
+        /// What the customer gave so far; secrets that are kept stand as placeholders.
+        customer_data: serde_json::Value,
+    },
+    /// The target attributes of a destination with `dynamicSchemaConfig`.
+    Attributes {
+        /// The sandbox.
+        sandbox: SandboxId,
+        /// The connection whose destination it is.
+        target_connection_id: String,
+    },
+}
 
 /// Handle to the parts; cheap to clone.
 #[derive(Clone)]

@@ -8,6 +8,6 @@ mod error;
 mod gateway;
 mod routes;
 
-pub use app::{App, Parts};
+pub use app::{Answer, App, InstanceTest, LiveList, LiveLists, Parts};
 pub use error::ApiError;
-pub use routes::router;
+pub use routes::{CALLBACK_PATH, LoginRefusal, Logins, router};

@@ -3,6 +3,7 @@
 //! - ingest: CDNOW through the batch endpoint to committed state, the demo's five audiences; baseline:
 //!   the same bodies parsed with serde_json, appended and fsynced to one file.
 //! - latency: accepted to delivered at 2,000 events a second; baseline: bare posts to the receiver.
+//! - pebble: renders of templates; baseline: the reference engine (`bench pebble` runs this alone).
 //! - memory after CDNOW, and start of the directory that holds it.
 //!
 //! One line of figures each; ratios survive a noisy machine better than absolute numbers.
@@ -10,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "measures the real program in real time")]
 
 mod cdnow;
+mod pebble;
 
 use serde_json::{Value as Json, json};
 use std::io::Write as _;
@@ -38,6 +40,10 @@ const AUDIENCES: [(&str, &str); 5] = [
 ];
 
 fn main() {
+    pebble::run();
+    if std::env::args().nth(1).as_deref() == Some("pebble") {
+        return;
+    }
     ingest();
     latency();
 }

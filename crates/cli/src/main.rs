@@ -2,12 +2,14 @@
 //!
 //! No domain rules here: parse, call, print. Errors are one sentence on standard error, exit code 1.
 
+mod author;
 mod client;
 mod demo;
 mod operator;
 mod output;
 mod server;
 mod settings;
+mod template;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::process::ExitCode;
@@ -104,11 +106,13 @@ fn command() -> Command {
                     .arg(Arg::new("sandbox").long("sandbox").value_name("NAME").default_value("prod")),
             ),
         )
+        .subcommand(author::command())
         .subcommand(asks("status", "Show what a running server holds"))
         .subcommand(
             <receiver::Args as clap::Args>::augment_args(Command::new("receiver"))
                 .about("Run a small HTTP receiver for trying things out"),
         )
+        .subcommand(template::command())
         .subcommand(Command::new("settings").about("Print the manual page of all settings"))
         .subcommand(
             Command::new("completions").about("Print shell completions").arg(
@@ -146,6 +150,7 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
             Ok(())
         }
         Some(("receiver", m)) => receive(m),
+        Some(("template", m)) => template::run(m),
         Some(("settings", _)) => {
             output::text(&settings::markdown());
             Ok(())
@@ -156,6 +161,7 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
             }
             Ok(())
         }
+        Some(("author", m)) => runtime()?.block_on(author::run(m)),
         Some((name, m)) => runtime()?.block_on(operator::run(name, m)),
         None => Err("a command is needed".into()),
     }

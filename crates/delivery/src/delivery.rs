@@ -1,10 +1,12 @@
 //! The whole of delivery: one task per flow, one reporter, one HTTP client.
 
 use crate::attempt::Target;
+use crate::batch::{self, Batching, Trial};
 use crate::destination::Destination;
 use crate::egress::Egress;
 use crate::flow::{self, Handle, Room};
 use crate::http::{self, Lookup, SystemLookup};
+use crate::wire::Wire;
 use crate::metrics::FlowMetrics;
 use crate::port::Outbox;
 use crate::report::{self, Reporter};
@@ -123,12 +125,59 @@ impl Delivery {
         handle.notify.notify_one();
     }
 
+    /// The same for a flow that batches. Another design of the destination reads again what waits.
+    pub fn set_batching(&self, flow: FlowNo, batching: Option<Batching>) {
+        let known = self.flows.read().get(&flow).cloned();
+        let target = batching.map(|batching| Arc::new(self.batching_target(batching)));
+        let handle = match (known, &target) {
+            (Some(handle), _) => handle,
+            (None, None) => return,
+            (None, Some(target)) => match self.add_batching(flow, target.clone()) {
+                Some(handle) => handle,
+                None => return,
+            },
+        };
+        let mut control = handle.control.lock();
+        control.disabled += u64::from(target.is_none() && control.batching.is_some());
+        control.batching = target;
+        drop(control);
+        handle.notify.notify_one();
+    }
+
+    /// Sends profiles of the target schema at once, past the outbox, and shows what came of it.
+    pub async fn try_batching(
+        &self,
+        batching: Batching,
+        profiles: &[destination::message::TargetProfile],
+        id: impl Fn() -> [u8; 16],
+    ) -> Vec<Trial> {
+        batch::try_out(&self.batching_target(batching), profiles, id).await
+    }
+
+    fn batching_target(&self, batching: Batching) -> batch::Target {
+        let (client, egress, clock) = (self.client.clone(), self.egress.clone(), self.clock.clone());
+        batch::Target { batching, client, egress, clock }
+    }
+
+    /// The guarded way out, for calls that are no exports.
+    pub fn wire(&self) -> Wire {
+        Wire::over(self.client.clone(), self.egress.clone(), self.clock.clone())
+    }
+
     fn target(&self, destination: &Destination) -> Target {
         Target::new(destination.clone(), self.client.clone(), self.egress.clone(), self.clock.clone())
     }
 
     /// The task of a flow; none once drained.
     fn add(&self, flow: FlowNo) -> Option<Arc<Handle>> {
+        self.add_with(flow, None)
+    }
+
+    fn add_batching(&self, flow: FlowNo, target: Arc<batch::Target>) -> Option<Arc<Handle>> {
+        self.add_with(flow, Some(target))
+    }
+
+    fn add_with(&self, flow: FlowNo, batching: Option<Arc<batch::Target>>) -> Option<Arc<Handle>> {
         let mut flows = self.flows.write();
         if let Some(handle) = flows.get(&flow) {
             return Some(handle.clone());
@@ -137,7 +186,12 @@ impl Delivery {
         let handle = Arc::new(Handle::new(flow, self.outbox.partitions()));
         let room =
             Room { outbox: self.outbox.clone(), clock: self.clock.clone(), window: self.settings.window, reporter };
-        let task = self.runtime.spawn(flow::run(handle.clone(), room));
+        let batches = batching.is_some();
+        handle.control.lock().batching = batching;
+        let task = match batches {
+            true => self.runtime.spawn(batch::run(handle.clone(), room)),
+            false => self.runtime.spawn(flow::run(handle.clone(), room)),
+        };
         let mut tasks = self.tasks.lock();
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);

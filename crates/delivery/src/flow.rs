@@ -8,10 +8,11 @@
 
 use crate::attempt::{Target, Verdict};
 use crate::http::Failure;
-use crate::metrics::{Class, FlowMetrics};
+use crate::metrics::FlowMetrics;
 use crate::pace::{Pace, Signal, Ticket};
 use crate::port::{Export, Outbox, Outcome};
-use crate::queue::{Fetch, Job, Queue};
+use crate::queue::{Job, Queue};
+use crate::reader::Fetch;
 use crate::report::Reporter;
 use bytes::Bytes;
 use clock::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct Handle {
 #[derive(Default)]
 pub(crate) struct Control {
     pub(crate) target: Option<Arc<Target>>,
+    /// Where a batching flow delivers to.
+    pub(crate) batching: Option<Arc<crate::batch::Target>>,
     /// How often the flow was disabled.
     pub(crate) disabled: u64,
     /// Finish running attempts, then end.
@@ -63,6 +66,17 @@ impl Handle {
             && word.fetch_or(bit, Ordering::AcqRel) & bit == 0
         {
             self.notify.notify_one();
+        }
+    }
+
+    /// Takes the marks off and names the partitions.
+    pub(crate) fn take_marks(&self, mut each: impl FnMut(usize)) {
+        for (word, marks) in self.marks.iter().enumerate() {
+            let mut marks = marks.swap(0, Ordering::AcqRel);
+            while marks != 0 {
+                each(word * 64 + marks.trailing_zeros() as usize);
+                marks &= marks - 1;
+            }
         }
     }
 
@@ -96,7 +110,7 @@ struct Ended {
 }
 
 /// How long exports wait for a destination that does not answer at all.
-const UNREACHABLE_MS: i64 = 24 * 3_600_000;
+pub(crate) const UNREACHABLE_MS: i64 = 24 * 3_600_000;
 
 struct Flow {
     handle: Arc<Handle>,
@@ -223,13 +237,7 @@ impl Flow {
     }
 
     fn start_read(&mut self) {
-        for (word, marks) in self.handle.marks.iter().enumerate() {
-            let mut marks = marks.swap(0, Ordering::AcqRel);
-            while marks != 0 {
-                self.queue.mark(word * 64 + marks.trailing_zeros() as usize);
-                marks &= marks - 1;
-            }
-        }
+        self.handle.take_marks(|partition| self.queue.mark(partition));
         if self.target.is_none() || self.reading {
             return;
         }
@@ -358,10 +366,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let reason = "the attempt was cut off".to_owned();
-        let retry_after_ms = None;
-        let signal = Signal::Broken;
-        self.tell(Verdict::Failed(Failure { class: Class::Transport, reason, retry: true, retry_after_ms, signal }), 0);
+        self.tell(Verdict::Failed(Failure::cut_off()), 0);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::retry::retry_after_ms;
 use bytes::Bytes;
 use clock::Clock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Request, Response, StatusCode};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -32,10 +32,14 @@ pub(crate) struct Failure {
 }
 
 /// The head of an answer, and its body where it was asked for.
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body, or its beginning if it is longer than what is read.
+    pub body: Vec<u8>,
     pub(crate) retry_after_ms: Option<i64>,
-    pub(crate) body: Vec<u8>,
 }
 
 /// TLS of every outgoing request: ring, the public roots, HTTP/2 where the peer has it.
@@ -71,27 +75,56 @@ pub(crate) async fn send(
     request: Request,
     timeout: Duration,
 ) -> Result<Answer, Failure> {
+    send_for(client, egress, clock, request, timeout, ANSWER_BYTES_MAX).await
+}
+
+/// [`send`], reading up to `body_max` bytes of the answer.
+pub(crate) async fn send_for(
+    client: &Client,
+    egress: &Egress,
+    clock: &Clock,
+    request: Request,
+    timeout: Duration,
+    body_max: usize,
+) -> Result<Answer, Failure> {
+    let mut response = head(client, egress, request, timeout).await?;
+    let status = response.status();
+    let retry_after_ms = asked_to_wait(&response, clock);
+    // The status decides. A body that does not end is left, and its connection with it.
+    let headers = std::mem::take(response.headers_mut());
+    let body = tokio::time::timeout(timeout, read_body(response, body_max)).await.unwrap_or_default();
+    Ok(Answer { status, headers, body, retry_after_ms })
+}
+
+/// Sends a request where it may go, and waits for the head of the answer.
+pub(crate) async fn head(
+    client: &Client,
+    egress: &Egress,
+    request: Request,
+    timeout: Duration,
+) -> Result<Response, Failure> {
     if let Err(reason) = egress.check_url(request.url()) {
         return Err(Failure::configuration(reason));
     }
-    let response = match tokio::time::timeout(timeout, client.execute(request)).await {
-        Err(_) => return Err(Failure::timeout(timeout)),
-        Ok(Err(error)) => return Err(Failure::transport(error)),
-        Ok(Ok(response)) => response,
-    };
-    let status = response.status();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
-    let retry_after_ms = retry_after.and_then(|text| retry_after_ms(text, clock.now()));
-    // The status decides. A body that does not end is left, and its connection with it.
-    let body = tokio::time::timeout(timeout, read_body(response)).await.unwrap_or_default();
-    Ok(Answer { status, retry_after_ms, body })
+    match tokio::time::timeout(timeout, client.execute(request)).await {
+        Err(_) => Err(Failure::timeout(timeout)),
+        Ok(Err(error)) => Err(Failure::transport(error)),
+        Ok(Ok(response)) => Ok(response),
+    }
 }
 
-async fn read_body(mut response: Response) -> Vec<u8> {
+/// How long an answer asks to wait.
+pub(crate) fn asked_to_wait(response: &Response, clock: &Clock) -> Option<i64> {
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok());
+    retry_after.and_then(|text| retry_after_ms(text, clock.now()))
+}
+
+async fn read_body(mut response: Response, max: usize) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let chunk: Bytes = chunk;
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+        if body.len() + chunk.len() > max {
+            body.extend_from_slice(&chunk[..max - body.len()]);
             break;
         }
         body.extend_from_slice(&chunk);
@@ -105,7 +138,13 @@ impl Failure {
         Failure { class: Class::Configuration, reason, retry: false, retry_after_ms: None, signal }
     }
 
-    fn timeout(timeout: Duration) -> Failure {
+    /// An attempt that ended without a word, as by a panic.
+    pub(crate) fn cut_off() -> Failure {
+        let reason = "the attempt was cut off".to_owned();
+        Failure { class: Class::Transport, reason, retry: true, retry_after_ms: None, signal: Signal::Broken }
+    }
+
+    pub(crate) fn timeout(timeout: Duration) -> Failure {
         Failure {
             class: Class::Timeout,
             reason: format!("no answer within {} ms", timeout.as_millis()),
@@ -115,7 +154,7 @@ impl Failure {
         }
     }
 
-    fn transport(error: reqwest::Error) -> Failure {
+    pub(crate) fn transport(error: reqwest::Error) -> Failure {
         let error = error.without_url();
         let mut reason = error.to_string();
         let mut cause: Option<&(dyn Error + 'static)> = error.source();

@@ -13,7 +13,11 @@ mod delivery;
 
 mod flow;
 
+mod reader;
+
 mod queue;
+
+mod batch;
 
 mod pace;
 
@@ -27,17 +31,22 @@ mod oauth;
 
 mod http;
 
+mod wire;
+
 mod egress;
 
 mod report;
 
 mod metrics;
 
+pub use batch::{Access, Authorize, AccessFuture, Batching, Call, Refusal, Trial};
 pub use delivery::{Delivery, Settings, StartError};
 pub use destination::{Auth, CredentialStyle, Destination, Secret, TIMEOUT};
 pub use egress::{Egress, Exception};
-pub use http::tls_config;
+pub use http::{Answer, tls_config};
 pub use metrics::{Failures, FlowMetrics, Histogram};
-pub use port::{Export, ExportKey, Outbox, Outcome};
+pub use oauth::usable_until;
+pub use port::{BatchRecord, Export, ExportKey, Outbox, Outcome, ProfileExport};
 pub use retry::{RETRY_AFTER_MAX_MS, RetryPolicy};
 pub use url::Url;
+pub use wire::{Reply, Wire, WireError};

@@ -107,7 +107,7 @@ impl Tokens {
 
 /// The time until which a token of this lifetime is used: a minute before its end; short-lived
 /// ones for half of it.
-fn usable_until(now: Timestamp, expires_in_s: i64) -> Timestamp {
+pub fn usable_until(now: Timestamp, expires_in_s: i64) -> Timestamp {
     let lifetime_ms = expires_in_s.clamp(0, 10 * 365 * 86_400) * 1000;
     let usable_ms = (lifetime_ms - MARGIN_MS).max(lifetime_ms.min(MARGIN_MS) / 2);
     Timestamp(now.0.saturating_add(usable_ms))

@@ -88,6 +88,15 @@ impl Pace {
         }
     }
 
+    /// Whether [`Pace::start`] would give a ticket.
+    pub(crate) fn has_room(&self, running: usize, now: Timestamp) -> bool {
+        match self.circuit {
+            Circuit::Closed => running < self.limit(),
+            Circuit::Open { until } => now >= until,
+            Circuit::Probing => false,
+        }
+    }
+
     /// A ticket if one more may start beside `running`.
     pub(crate) fn start(&mut self, running: usize, now: Timestamp) -> Option<Ticket> {
         match self.circuit {

@@ -4,6 +4,7 @@
 //! exports were committed; `created` never decreases within a partition. An export stays
 //! waiting until its outcome is reported or the engine withdraws it.
 
+use destination::message::{SourceProfile, Withheld};
 use model::{FlowNo, PartitionNo, ProfileId, Timestamp};
 
 /// Names one export for good.
@@ -37,6 +38,32 @@ pub struct Export {
     pub identities: u32,
 }
 
+/// One waiting export of a batching flow, not rendered yet.
+#[derive(Debug, Clone)]
+pub struct ProfileExport {
+    /// Its name.
+    pub key: ExportKey,
+    /// The profile. All exports of a profile lie in one partition.
+    pub profile: ProfileId,
+    /// See [`Export::lineage`].
+    pub lineage: Vec<ProfileId>,
+    /// When the change happened that is exported.
+    pub created: Timestamp,
+    /// The profile as it was then.
+    pub source: SourceProfile,
+}
+
+/// What a request of a batching flow holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchRecord {
+    /// Increases per flow.
+    pub id: u64,
+    /// Attempts made before it was written.
+    pub attempts: u32,
+    /// The parts of exports that it holds, in order: which export, which part of it.
+    pub pieces: Vec<(ExportKey, u32)>,
+}
+
 /// How an export ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -54,6 +81,8 @@ pub enum Outcome {
         /// Attempts made.
         attempts: u32,
     },
+    /// It holds nothing that the destination takes.
+    Filtered(Withheld),
 }
 
 /// The engine's outbox. Both calls may touch a disk: delivery makes them on blocking threads.
@@ -61,6 +90,19 @@ pub trait Outbox: Send + Sync + 'static {
     /// Up to `limit` waiting exports of a flow in one partition with `seq > after_seq`, in order.
     /// Fewer than `limit` means that there are no more at present.
     fn fetch(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<Export>;
+
+    /// The same for a flow that batches.
+    fn fetch_profiles(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<ProfileExport>;
+
+    /// Writes down what a request holds, before it is sent for the first time. It survives the end of the
+    /// process; what the machine forgets when it loses power may be batched anew.
+    fn record_batch(&self, flow: FlowNo, batch: &BatchRecord);
+
+    /// What was written down and not dropped, in the order of ids.
+    fn batches(&self, flow: FlowNo) -> Vec<BatchRecord>;
+
+    /// Forgets batches that have ended; called after their outcomes were reported.
+    fn drop_batches(&self, batches: &[(FlowNo, u64)]);
 
     /// Takes outcomes for good: they become one log entry. May block shortly.
     fn report(&self, outcomes: Vec<(ExportKey, Outcome)>);

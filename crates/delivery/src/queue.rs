@@ -13,18 +13,15 @@
 //! keep others from going on.
 
 use crate::port::{Export, ExportKey};
+use crate::reader::{FETCH_MIN, Fetch, Reader};
 use bytes::Bytes;
-use model::{PartitionNo, ProfileId, Timestamp};
+use model::{ProfileId, Timestamp};
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 /// Known exports per flow, parked ones included; beyond it nothing is fetched.
 const KNOWN_MAX: usize = 65_536;
 /// Bodies that a line keeps when bodies are dropped although the line moves.
 const KEEP_PER_LINE: usize = 8;
-/// Fewest exports to ask a partition for.
-const FETCH_MIN: usize = 16;
-/// Most exports to ask a partition for at once.
-const FETCH_MAX: usize = 512;
 /// Settled lineages that are remembered.
 const SETTLED_MAX: usize = 65_536;
 
@@ -42,14 +39,6 @@ pub(crate) struct Job {
     pub(crate) attempts: u32,
 }
 
-/// One read of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Fetch {
-    pub(crate) partition: PartitionNo,
-    pub(crate) after_seq: u64,
-    pub(crate) limit: usize,
-}
-
 pub(crate) struct Queue {
     lines: HashMap<ProfileId, Line>,
     ready: VecDeque<ProfileId>,
@@ -60,13 +49,7 @@ pub(crate) struct Queue {
     gated: Vec<ProfileId>,
     /// Merged profiles of which everything earlier is known.
     settled: HashSet<ProfileId>,
-    partitions: Vec<Partition>,
-    /// The partition to read first next time.
-    turn: usize,
-    /// Counts reads.
-    round: u64,
-    /// Reads up to this round no longer count.
-    void_until: u64,
+    reader: Reader,
     known: usize,
     bodies: usize,
     /// Whether something came to wait since bodies were last dropped.
@@ -94,23 +77,8 @@ struct Item {
     gate: Option<u64>,
 }
 
-#[derive(Default)]
-struct Partition {
-    /// The highest sequence number read.
-    cursor: u64,
-    /// Up to here only forgotten exports are taken again; the others were finished.
-    again_until: u64,
-    forgotten: BTreeSet<u64>,
-    dirty: bool,
-    /// The instant of the last export read.
-    read_to: Timestamp,
-    /// The round of the last read that found the end.
-    ended_in: u64,
-}
-
 impl Queue {
     pub(crate) fn new(partitions: u16) -> Queue {
-        let partition = || Partition { read_to: Timestamp(i64::MIN), ..Partition::default() };
         Queue {
             lines: HashMap::new(),
             ready: VecDeque::new(),
@@ -118,10 +86,7 @@ impl Queue {
             behind: HashMap::new(),
             gated: Vec::new(),
             settled: HashSet::new(),
-            partitions: (0..partitions).map(|_| partition()).collect(),
-            turn: 0,
-            round: 0,
-            void_until: 0,
+            reader: Reader::new(partitions),
             known: 0,
             bodies: 0,
             parkable: false,
@@ -149,72 +114,32 @@ impl Queue {
 
     /// A partition may hold something new.
     pub(crate) fn mark(&mut self, partition: usize) {
-        if let Some(partition) = self.partitions.get_mut(partition) {
-            partition.dirty = true;
-        }
+        self.reader.mark(partition);
     }
 
     /// What to read next: of partitions that may hold something, as much as fits into the window.
     pub(crate) fn plan(&mut self, window: usize) -> (u64, Vec<Fetch>) {
-        let dirty = self.partitions.iter().filter(|p| p.dirty).count();
-        if dirty == 0 {
-            return (self.round, Vec::new());
-        }
-        if self.bodies + FETCH_MIN > window && self.parkable {
+        if self.bodies + FETCH_MIN > window && self.parkable && self.reader.is_behind() {
             self.park(window / 2);
         }
-        let mut budget = if self.known < KNOWN_MAX { window.saturating_sub(self.bodies) } else { 0 };
+        let budget = if self.known < KNOWN_MAX { window.saturating_sub(self.bodies) } else { 0 };
         // Who waits for a partition to be read must not wait for room.
         let forced = budget < FETCH_MIN && !self.gated.is_empty() && self.ready.is_empty();
-        let limit = (budget / dirty).clamp(FETCH_MIN, FETCH_MAX);
-        let mut fetches = Vec::new();
-        let first = self.turn;
-        for step in 0..self.partitions.len() {
-            let index = (first + step) % self.partitions.len();
-            let partition = &mut self.partitions[index];
-            if !partition.dirty || (budget < limit && !forced) {
-                continue;
-            }
-            budget = budget.saturating_sub(limit);
-            partition.dirty = false;
-            fetches.push(Fetch { partition: PartitionNo(index as u16), after_seq: partition.cursor, limit });
-            self.turn = index + 1;
-        }
-        if !fetches.is_empty() {
-            self.round += 1;
-        }
-        (self.round, fetches)
+        self.reader.plan(budget, forced)
     }
 
     /// Takes what a read of a round found. A read from before the last pause counts as not made.
     pub(crate) fn take(&mut self, round: u64, fetch: Fetch, exports: Vec<Export>) {
-        let index = usize::from(fetch.partition.0);
-        if round <= self.void_until {
-            self.mark(index);
+        if !self.reader.counts(round, fetch) {
             return;
         }
-        let ended = exports.len() < fetch.limit;
+        let count = exports.len();
         for export in exports {
-            let partition = &mut self.partitions[index];
-            let seq = export.key.seq;
-            partition.cursor = partition.cursor.max(seq);
-            partition.read_to = partition.read_to.max(export.created);
-            if seq > partition.again_until || partition.forgotten.remove(&seq) {
+            if self.reader.found(export.key, export.created) {
                 self.push(round, export);
             }
         }
-        let partition = &mut self.partitions[index];
-        if ended {
-            partition.ended_in = round;
-        } else {
-            partition.dirty = true;
-        }
-        if ended || partition.cursor >= partition.again_until {
-            // What was forgotten and did not come again was withdrawn by the engine.
-            partition.cursor = partition.cursor.max(partition.again_until);
-            partition.again_until = 0;
-            partition.forgotten.clear();
-        }
+        self.reader.ended(round, fetch, count);
     }
 
     /// To be called after the reads of a round: who waited for them may go.
@@ -230,7 +155,7 @@ impl Queue {
         let lineage: Box<[ProfileId]> = export.lineage.into_iter().filter(|p| *p != profile).collect();
         let gate = (!lineage.iter().all(|p| self.settled.contains(p))).then_some(round);
         if gate.is_some() {
-            self.partitions.iter_mut().for_each(|p| p.dirty = true);
+            self.reader.mark_all();
         }
         let job = Job {
             key: export.key,
@@ -268,7 +193,7 @@ impl Queue {
             }
             return;
         };
-        let state = if first.gate.is_some_and(|gate| !self.is_read(gate, &first.job)) {
+        let state = if first.gate.is_some_and(|gate| !self.reader.is_read(gate, first.job.key.partition, first.job.created)) {
             self.gated.push(profile);
             State::Gated
         } else if let Some(earlier) = self.earlier(first) {
@@ -288,13 +213,6 @@ impl Queue {
         if let Some(line) = self.lines.get_mut(&profile) {
             line.state = state;
         }
-    }
-
-    /// Whether every other partition was read past an export's instant.
-    fn is_read(&self, gate: u64, job: &Job) -> bool {
-        let own = usize::from(job.key.partition.0);
-        let read = |p: &Partition| p.ended_in > gate || p.read_to > job.created;
-        self.partitions.iter().enumerate().all(|(index, partition)| index == own || read(partition))
     }
 
     /// A merged profile with an unfinished earlier export.
@@ -359,20 +277,20 @@ impl Queue {
     /// Forgets the running export of a profile, to be fetched again after [`Queue::resume`].
     pub(crate) fn forget_running(&mut self, profile: ProfileId) {
         if let Some(key) = self.pop(profile) {
-            self.partitions[usize::from(key.partition.0)].forgotten.insert(key.seq);
+            self.reader.forget(key);
         }
         self.settle(profile);
     }
 
     /// Forgets everything that is not running.
     pub(crate) fn forget(&mut self) {
-        self.void_until = self.round;
+        self.reader.void();
         for line in self.lines.values_mut() {
             let keep = usize::from(line.state == State::Running);
             for item in line.items.drain(keep.min(line.items.len())..) {
                 self.known -= 1;
                 self.bodies -= usize::from(item.job.body.is_some());
-                self.partitions[usize::from(item.job.key.partition.0)].forgotten.insert(item.job.key.seq);
+                self.reader.forget(item.job.key);
             }
         }
         self.lines.retain(|_, line| !line.items.is_empty());
@@ -385,14 +303,7 @@ impl Queue {
 
     /// Reads on, and what was forgotten again.
     pub(crate) fn resume(&mut self) {
-        for partition in &mut self.partitions {
-            partition.dirty = true;
-            if let Some(first) = partition.forgotten.first() {
-                partition.again_until = partition.again_until.max(partition.cursor);
-                partition.cursor = first.saturating_sub(1);
-                partition.read_to = Timestamp(i64::MIN);
-            }
-        }
+        self.reader.resume();
     }
 
     /// Drops bodies of exports that cannot go soon, until `target` are left or none can be dropped.

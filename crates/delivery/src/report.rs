@@ -11,13 +11,19 @@ use crate::port::{ExportKey, Outbox, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use model::FlowNo;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
-const BATCH_MAX: usize = 500;
+const BATCH_MAX: usize = 4_096;
 const LINGER: Duration = Duration::from_millis(5);
 
-type Word = (Arc<Handle>, ExportKey, Outcome);
+/// Something to bring to the outbox.
+pub(crate) enum Word {
+    Outcome(Arc<Handle>, ExportKey, Outcome),
+    /// A batch has ended; its outcomes came before.
+    BatchEnded(FlowNo, u64),
+}
 
 /// Where flows leave their outcomes.
 #[derive(Clone)]
@@ -33,7 +39,12 @@ impl Reporter {
     pub(crate) fn report(&self, handle: &Arc<Handle>, key: ExportKey, outcome: Outcome) {
         handle.unreported.fetch_add(1, Ordering::AcqRel);
         // No listener: delivery was dropped; the export stays waiting in the outbox.
-        let _ = self.0.send((handle.clone(), key, outcome));
+        let _ = self.0.send(Word::Outcome(handle.clone(), key, outcome));
+    }
+
+    pub(crate) fn batch_ended(&self, flow: FlowNo, id: u64) {
+        // No listener: the record stays and is found useless after the next start.
+        let _ = self.0.send(Word::BatchEnded(flow, id));
     }
 }
 
@@ -48,15 +59,32 @@ pub(crate) async fn run(mut words: mpsc::UnboundedReceiver<Word>, outbox: Arc<dy
                 break;
             }
         }
-        let (handles, outcomes): (Vec<_>, Vec<_>) =
-            batch.drain(..).map(|(h, key, outcome)| (h, (key, outcome))).unzip();
+        let (mut handles, mut outcomes, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        for word in batch.drain(..) {
+            match word {
+                Word::Outcome(handle, key, outcome) => {
+                    handles.push(handle);
+                    outcomes.push((key, outcome));
+                }
+                Word::BatchEnded(flow, id) => ended.push((flow, id)),
+            }
+        }
         let outbox = outbox.clone();
-        if tokio::task::spawn_blocking(move || outbox.report(outcomes)).await.is_err() {
+        let report = move || {
+            if !outcomes.is_empty() {
+                outbox.report(outcomes);
+            }
+            if !ended.is_empty() {
+                outbox.drop_batches(&ended);
+            }
+        };
+        if tokio::task::spawn_blocking(report).await.is_err() {
             tracing::error!("reporting outcomes failed; these exports will be delivered again after a restart");
         }
-        for handle in handles {
+        for handle in &handles {
             handle.unreported.fetch_sub(1, Ordering::AcqRel);
-            handle.notify.notify_one();
         }
+        handles.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        handles.iter().for_each(|handle| handle.notify.notify_one());
     }
 }

@@ -16,7 +16,15 @@ pub enum RetryPolicy {
     Default,
     /// The documented three attempts (activation.md §3.7): at once, after 10 s, after 60 s.
     Aep,
+    /// What the original documents for best-effort aggregation: again after 15 s and after 30 s more
+    /// (destination-sdk.md §7.1).
+    AepBestEffort,
+    /// And for configurable aggregation: again every 30 minutes, for 24 hours (its end is not documented).
+    AepConfigurable,
 }
+
+/// Between two attempts of [`RetryPolicy::AepConfigurable`].
+const HALF_HOUR_MS: i64 = 30 * 60_000;
 
 /// First wait of the default policy: 4,424 ms times 1 + 5 + … + 5⁶ is 24 hours.
 const FIRST_WAIT_MS: i64 = 4_424;
@@ -26,7 +34,8 @@ impl RetryPolicy {
     pub fn attempts_max(self) -> u32 {
         match self {
             RetryPolicy::Default => 8,
-            RetryPolicy::Aep => 3,
+            RetryPolicy::Aep | RetryPolicy::AepBestEffort => 3,
+            RetryPolicy::AepConfigurable => 49,
         }
     }
 
@@ -39,6 +48,9 @@ impl RetryPolicy {
             RetryPolicy::Default => FIRST_WAIT_MS * 5i64.pow(attempts - 1),
             RetryPolicy::Aep if attempts == 1 => 10_000,
             RetryPolicy::Aep => 60_000,
+            RetryPolicy::AepBestEffort if attempts == 1 => 15_000,
+            RetryPolicy::AepBestEffort => 30_000,
+            RetryPolicy::AepConfigurable => HALF_HOUR_MS,
         })
     }
 

@@ -22,6 +22,8 @@ pub enum Outcome {
         /// Attempts made.
         attempts: u32,
     },
+    /// Nothing of it is for this receiver.
+    Filtered(activation::Filtered),
 }
 
 /// One entry.
@@ -245,6 +247,7 @@ fn put_outcomes(out: &mut Vec<u8>, outcomes: &[(FlowNo, u64, Outcome)]) {
                 codec::put_bytes(out, reason.as_bytes());
                 codec::put_u64(out, u64::from(*attempts));
             }
+            Outcome::Filtered(reason) => out.extend_from_slice(&[2, *reason as u8]),
         }
     }
 }
@@ -271,7 +274,12 @@ fn outcome(r: &mut Reader<'_>) -> Result<(FlowNo, u64, Outcome)> {
     let (flow, seq) = (FlowNo(r.u32()?), r.u64()?);
     let outcome = match r.u8()? {
         0 => Outcome::Delivered,
-        _ => Outcome::Dead { reason: SmolStr::new(r.str()?), attempts: r.u32()? },
+        1 => Outcome::Dead { reason: SmolStr::new(r.str()?), attempts: r.u32()? },
+        2 => {
+            let reason = activation::Filtered::ALL.get(usize::from(r.u8()?));
+            Outcome::Filtered(*reason.ok_or(DecodeError("unknown reason of a filtered export"))?)
+        }
+        _ => return Err(DecodeError("unknown outcome")),
     };
     Ok((flow, seq, outcome))
 }

@@ -129,6 +129,18 @@ pub(crate) fn dead(flow: FlowNo, partition: PartitionNo, seq: u64) -> Vec<u8> {
 pub(crate) fn dead_of(flow: FlowNo) -> Vec<u8> {
     Key::new(b'd').u32(flow.0).0
 }
+/// What a request of a batching flow holds.
+pub(crate) fn batch(flow: FlowNo, id: u64) -> Vec<u8> {
+    Key::new(b'b').u32(flow.0).u64(id).0
+}
+/// Prefix of the requests of a flow.
+pub(crate) fn batches_of(flow: FlowNo) -> Vec<u8> {
+    Key::new(b'b').u32(flow.0).0
+}
+/// The number of a request.
+pub(crate) fn batch_number(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(5..13)?.try_into().ok()?))
+}
 /// A timer of a profile.
 pub(crate) fn timer(partition: PartitionNo, due: Timestamp, sandbox: SandboxId, id: ProfileId) -> Vec<u8> {
     Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&id.0).0

@@ -6,6 +6,7 @@
 //! Always: an entry is applied exactly once; state is a function of the log; an export is in the
 //! outbox in the batch of the change that caused it (design, §4).
 
+mod batches;
 mod census;
 mod command;
 mod control;

@@ -7,7 +7,7 @@
 use crate::entity::{self, COMMON_FIELDS};
 use crate::error::{Error, Result};
 use crate::listing::{self, Query};
-use crate::{Decision, HTTP_API, Outside, PROFILE_STORE, STREAMING_INLET, patch as json_patch, schema, specs};
+use crate::{Catalog, Decision, HTTP_API, Outside, PROFILE_STORE, STREAMING_INLET, patch as json_patch, schema, specs};
 use model::{Caller, Collection, Doc, DocChange, DocSet};
 use serde_json::{Map, Value as Json, json};
 use url::Url;
@@ -21,7 +21,7 @@ pub fn create(caller: &Caller<'_>, body: &Json, outside: &Outside<'_>) -> Result
     let known = ["name", "description", "auth", "connectionSpec", "providerId"];
     schema::members(fields, &known, "").map_err(Error::invalid)?;
     let mut stored = entity::labels(body).map_err(Error::invalid)?;
-    let spec = specs::referenced(body, "connectionSpec", specs::connection_spec)?;
+    let spec = specs::connection_spec(outside.catalog, body)?;
     if !body["providerId"].is_null() && body["providerId"] != spec["providerId"] {
         return Err(Error::invalid(format!("providerId must be {} for this connection spec", spec["providerId"])));
     }
@@ -88,8 +88,8 @@ pub fn patch(
     let mut next = json_patch::apply(&doc.body, &operations)?;
     entity::labels(&next).map_err(|detail| Error::new(1455, detail))?;
     if operations.iter().any(|operation| operation.path == "/auth/params") {
-        let spec =
-            spec_of(doc).ok_or_else(|| Error::new(1413, "the connection spec of this connection is not served"))?;
+        let spec = spec_of(doc, outside.catalog)
+            .ok_or_else(|| Error::new(1413, "the connection spec of this connection is not served"))?;
         let auth = auth(spec, &next["auth"], outside)?;
         next["auth"] = auth.unwrap_or_default();
     }
@@ -117,13 +117,14 @@ pub fn delete(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Decision> 
     Ok(entity::deleted(vec![DocChange::delete(caller.sandbox, KIND, doc.id.clone(), caller.client)]))
 }
 
-fn spec_of(doc: &Doc) -> Option<&'static Json> {
-    specs::connection_spec(doc.body["connectionSpec"]["id"].as_str()?)
+fn spec_of<'c>(doc: &Doc, catalog: &'c Catalog) -> Option<&'c Json> {
+    catalog.connection_spec(doc.body["connectionSpec"]["id"].as_str()?)
 }
 
 fn shown(docs: &DocSet, doc: &Doc, caller: &Caller<'_>, outside: &Outside<'_>) -> Json {
     let mut out = entity::shown(docs, doc, caller);
-    let auth_spec = spec_of(doc).and_then(|spec| specs::auth_spec(spec, doc.body["auth"]["specName"].as_str()?));
+    let auth_spec =
+        spec_of(doc, outside.catalog).and_then(|spec| specs::auth_spec(spec, doc.body["auth"]["specName"].as_str()?));
     let params = out.get_mut("auth").and_then(|auth| auth["params"].as_object_mut());
     if let (Some(auth_spec), Some(params)) = (auth_spec, params) {
         for name in specs::secrets(&auth_spec["spec"]) {

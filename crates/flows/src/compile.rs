@@ -3,9 +3,11 @@
 //! Pure over the document set: the same set gives the same flows, in the order of their ids.
 //! Secrets stay sealed; delivery opens them.
 
-use crate::http_target;
+use crate::rules::{Rules, dotted};
 use crate::transformation::{TRIGGERS, stored_selectors};
-use crate::{HTTP_API_FLOW, STREAMING_INLET};
+use crate::{Catalog, HTTP_API_FLOW, STREAMING_INLET};
+use crate::{SdkDestination, http_target, mapping, sdk_target, specs};
+use destination::message::Mapping;
 use model::{Collection, Doc, DocSet, FlowNo, SandboxId, SmolStr};
 use serde_json::Value as Json;
 use std::sync::Arc;
@@ -25,12 +27,12 @@ pub struct FlowSpec {
     pub enabled_since_n: u64,
     /// Mapped audiences, in mapping order.
     pub audiences: Vec<MappedAudience>,
-    /// Mapped attributes as dotted paths, in mapping order.
+    /// Mapped source attributes as dotted paths, in mapping order, each once.
     pub attributes: Vec<SmolStr>,
     /// Which kinds of change export.
     pub triggers: Triggers,
     /// Where and how.
-    pub destination: HttpDestination,
+    pub target: Target,
     /// For runs.
     pub source_connection_id: SmolStr,
     /// For runs.
@@ -62,6 +64,60 @@ pub struct Triggers {
     pub external_segmentation: bool,
     /// An identity came or went.
     pub identity: bool,
+}
+
+/// What a flow sends to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Target {
+    /// The HTTP API destination.
+    Http(HttpDestination),
+    /// An authored destination.
+    Sdk(Box<SdkTarget>),
+}
+
+impl Target {
+    /// The HTTP API destination, if it is one.
+    pub fn http(&self) -> Option<&HttpDestination> {
+        match self {
+            Target::Http(destination) => Some(destination),
+            Target::Sdk(_) => None,
+        }
+    }
+}
+
+/// One customer's connection to an authored destination. Secrets in it are sealed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SdkTarget {
+    /// The connection spec, by which the catalog finds the destination.
+    pub connection_spec_id: SmolStr,
+    /// The destination configuration.
+    pub destination_id: SmolStr,
+    /// The state of the destination that this was compiled with.
+    pub version: SmolStr,
+    /// The base connection, which later token answers belong to.
+    pub base_connection_id: SmolStr,
+    /// What the customer entered; fields of format `password` are sealed.
+    pub customer_data: Json,
+    /// Customer data fields of format `password`, as JSON pointers into `customer_data`.
+    pub customer_secrets: Vec<String>,
+    /// How the account authenticates: the `authSpec` name; empty where there is no account.
+    pub auth_name: SmolStr,
+    /// The parameters of the account; those that the spec marks `password` are sealed.
+    pub account: Json,
+    /// Parameters of the account that are sealed.
+    pub account_secrets: Vec<SmolStr>,
+    /// What is mapped onto the target schema.
+    pub mapping: Mapping,
+    /// Mapping ids that the customer entered, by audience id.
+    pub mapping_ids: Vec<(SmolStr, SmolStr)>,
+    /// Which retry schedule.
+    pub retry: Retry,
+    /// Most requests under way at the same time, 1 to 256.
+    pub max_concurrency: u16,
+    /// When the flow was created.
+    pub created_ms: i64,
+    /// When the flow was last changed.
+    pub updated_ms: i64,
 }
 
 /// An HTTP endpoint that receives exports.
@@ -154,9 +210,10 @@ pub struct Inlet {
     pub authentication_required: bool,
 }
 
-/// All flows of a sandbox. A flow whose connections are gone is left out; deletes refuse that.
-pub fn compile(docs: &DocSet, sandbox: SandboxId) -> Vec<FlowSpec> {
-    docs.iter(sandbox, Collection::Flow).filter_map(|doc| flow(docs, sandbox, doc)).collect()
+/// All flows of a sandbox. A flow whose connections are gone, or whose destination left the catalog,
+/// is left out; deletes refuse that.
+pub fn compile(docs: &DocSet, sandbox: SandboxId, catalog: &Catalog) -> Vec<FlowSpec> {
+    docs.iter(sandbox, Collection::Flow).filter_map(|doc| flow(docs, sandbox, catalog, doc)).collect()
 }
 
 /// All streaming inlets of a sandbox.
@@ -176,17 +233,20 @@ pub fn inlets(docs: &DocSet, sandbox: SandboxId) -> Vec<Inlet> {
         .collect()
 }
 
-fn flow(docs: &DocSet, sandbox: SandboxId, doc: &Arc<Doc>) -> Option<FlowSpec> {
+fn flow(docs: &DocSet, sandbox: SandboxId, catalog: &Catalog, doc: &Arc<Doc>) -> Option<FlowSpec> {
     let body = &doc.body;
-    if body["flowSpec"]["id"] != HTTP_API_FLOW {
-        return None;
-    }
     let target_id = text(&body["targetConnectionIds"][0]);
     let target = docs.get(sandbox, Collection::TargetConnection, &target_id)?;
     let base = docs.get(sandbox, Collection::BaseConnection, target.body["baseConnectionId"].as_str()?)?;
     let transformations = &body["transformations"];
     let audiences = stored_selectors(transformations, "segmentSelectors").iter();
-    let attributes = stored_selectors(transformations, "profileSelectors").iter();
+    let target_spec = match body["flowSpec"]["id"] == HTTP_API_FLOW {
+        true => Target::Http(destination(&target.body["params"], &base.body["auth"])?),
+        false => {
+            let authored = catalog.destination(target.body["connectionSpec"]["id"].as_str()?)?;
+            Target::Sdk(Box::new(sdk(authored, doc, target, base)))
+        }
+    };
     Some(FlowSpec {
         no: FlowNo(doc.no),
         id: doc.id.clone(),
@@ -194,12 +254,63 @@ fn flow(docs: &DocSet, sandbox: SandboxId, doc: &Arc<Doc>) -> Option<FlowSpec> {
         enabled: body["state"] == "enabled",
         enabled_since_n: body["_enabledSince"].as_u64().unwrap_or_default(),
         audiences: audiences.map(|selector| audience(&selector["value"], &body["_mapped"])).collect(),
-        attributes: attributes.map(|selector| text(&selector["value"]["path"])).collect(),
+        attributes: attributes(stored_selectors(transformations, "profileSelectors"), &target_spec),
         triggers: triggers(&transformations[0]["params"]["activationTriggers"]),
-        destination: destination(&target.body["params"], &base.body["auth"])?,
+        target: target_spec,
         source_connection_id: text(&body["sourceConnectionIds"][0]),
         target_connection_id: target_id,
     })
+}
+
+/// The profile attributes that a flow reads.
+fn attributes(selectors: &[Json], target: &Target) -> Vec<SmolStr> {
+    let Target::Sdk(target) = target else {
+        return selectors.iter().map(|selector| text(&selector["value"]["path"])).collect();
+    };
+    let identities = target.mapping.identities.iter().map(|map| &map.source);
+    let mut paths: Vec<SmolStr> = Vec::new();
+    for path in identities.chain(target.mapping.attributes.iter().map(|map| &map.source)).filter_map(dotted) {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    paths
+}
+
+fn sdk(destination: &SdkDestination, flow: &Doc, target: &Doc, base: &Doc) -> SdkTarget {
+    let transformations = &flow.body["transformations"];
+    let rules = Rules::new(&destination.config, None);
+    let mapping = mapping::read(stored_selectors(transformations, "profileSelectors"), &rules);
+    let entered = stored_selectors(transformations, "segmentSelectors").iter().filter_map(|selector| {
+        let value = &selector["value"];
+        Some((text(&value["id"]), SmolStr::new(value["mappingId"].as_str()?)))
+    });
+    let params = &target.body["params"];
+    let (customer_data, extra) = sdk_target::split(params);
+    let schema = &destination.connection_spec["targetSpec"]["spec"];
+    let auth_name = text(&base.body["auth"]["specName"]);
+    let auth_spec = specs::auth_spec(&destination.connection_spec, &auth_name);
+    SdkTarget {
+        connection_spec_id: text(&destination.connection_spec["id"]),
+        destination_id: destination.destination_id.clone(),
+        version: destination.version.clone(),
+        base_connection_id: base.id.clone(),
+        customer_secrets: sdk_target::secret_pointers(schema, &customer_data),
+        customer_data,
+        account_secrets: auth_spec
+            .into_iter()
+            .flat_map(|spec| specs::secrets(&spec["spec"]))
+            .map(SmolStr::new)
+            .collect(),
+        auth_name,
+        account: base.body["auth"]["params"].clone(),
+        mapping,
+        mapping_ids: entered.collect(),
+        retry: if extra["deliveryRetry"] == "aep" { Retry::Aep } else { Retry::Default },
+        max_concurrency: extra["deliveryConcurrency"].as_u64().and_then(|n| u16::try_from(n).ok()).unwrap_or(32),
+        created_ms: flow.created_at.0,
+        updated_ms: flow.updated_at.0,
+    }
 }
 
 fn audience(value: &Json, mapped: &Json) -> MappedAudience {

@@ -9,9 +9,10 @@
 use crate::entity::{self, COMMON_FIELDS};
 use crate::error::{Error, Result};
 use crate::listing::{self, Query};
+use crate::rules::Rules;
 use crate::runs::{self, RunFigures};
 use crate::source_connection::base_summary;
-use crate::{Decision, Lookups, patch as json_patch, schema, specs, transformation};
+use crate::{Catalog, Decision, Lookups, patch as json_patch, schema, sdk_target, specs, transformation};
 use model::{Caller, Collection, Doc, DocChange, DocSet, FlowNo, SandboxId};
 use serde_json::{Map, Value as Json, json};
 
@@ -34,14 +35,15 @@ pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json, lookups: &Lookups
     ];
     schema::members(fields, &known, "").map_err(Error::invalid)?;
     let mut stored = entity::labels(body).map_err(Error::invalid)?;
-    let spec = specs::referenced(body, "flowSpec", specs::flow_spec)?;
+    let spec = specs::flow_spec(lookups.catalog, body)?;
     if !matches!(&body["scheduleParams"], Json::Null) && body["scheduleParams"] != json!({}) {
         return Err(Error::invalid("scheduleParams does not apply: this flow spec streams"));
     }
     let source = endpoint(docs, caller, body, spec, &SOURCE)?;
     let target = endpoint(docs, caller, body, spec, &TARGET)?;
-    let transformations =
-        transformation::settle(&body["transformations"], None, lookups, caller.now).map_err(Error::invalid)?;
+    let rules = rules_of(docs, caller, &target, lookups)?;
+    let transformations = transformation::settle(&body["transformations"], None, rules.as_ref(), lookups, caller.now);
+    let transformations = transformations.map_err(Error::invalid)?;
     let marker = docs.n + 1;
     stored.insert("flowSpec".into(), json!({ "id": spec["id"], "version": specs::VERSION }));
     stored.insert("state".into(), json!("enabled"));
@@ -95,11 +97,14 @@ pub fn patch(
     let refused = |detail: String| Error::new(1455, detail);
     entity::labels(&next).map_err(refused)?;
     if next["sourceConnectionIds"] != doc.body["sourceConnectionIds"] {
-        let spec = flow_spec_of(doc).ok_or_else(|| Error::new(1413, "the flow spec of this flow is not served"))?;
+        let spec = flow_spec_of(doc, lookups.catalog)
+            .ok_or_else(|| Error::new(1413, "the flow spec of this flow is not served"))?;
         endpoint(docs, caller, &next, spec, &SOURCE)?;
     }
     let before = &doc.body["transformations"];
-    let after = transformation::settle(&next["transformations"], Some(before), lookups, caller.now).map_err(refused)?;
+    let rules = rules_of(docs, caller, doc.body["targetConnectionIds"][0].as_str().unwrap_or_default(), lookups)?;
+    let after = transformation::settle(&next["transformations"], Some(before), rules.as_ref(), lookups, caller.now);
+    let after = after.map_err(refused)?;
     // What is mapped while the flow is off is backfilled when it is switched on.
     let marker = if doc.body["state"] == "enabled" { docs.n + 1 } else { WHEN_ENABLED };
     next["_mapped"] = remembered(&doc.body["_mapped"], &after, marker);
@@ -245,8 +250,17 @@ fn last_operation(caller: &Caller<'_>, operation: &str, ops: Json) -> Json {
     })
 }
 
-fn flow_spec_of(doc: &Doc) -> Option<&'static Json> {
-    specs::flow_spec(doc.body["flowSpec"]["id"].as_str()?)
+fn flow_spec_of<'c>(doc: &Doc, catalog: &'c Catalog) -> Option<&'c Json> {
+    catalog.flow_spec(doc.body["flowSpec"]["id"].as_str()?)
+}
+
+/// The rules of the authored destination behind a target connection; `None` for a shipped one.
+fn rules_of(docs: &DocSet, caller: &Caller<'_>, target: &str, lookups: &Lookups<'_>) -> Result<Option<Rules>> {
+    let Some(connection) = docs.get(caller.sandbox, Collection::TargetConnection, target) else { return Ok(None) };
+    let spec = connection.body["connectionSpec"]["id"].as_str().unwrap_or_default();
+    let Some(destination) = lookups.catalog.destination(spec) else { return Ok(None) };
+    sdk_target::check_served(destination).map_err(Error::invalid)?;
+    Ok(Some(sdk_target::live_rules(destination, lookups)))
 }
 
 fn shown(docs: &DocSet, doc: &Doc, caller: &Caller<'_>, last_run: &LastRun<'_>) -> Json {

@@ -36,7 +36,8 @@ pub(crate) fn canonical(params: &Json) -> Result<Json, String> {
         }
     }
     let params = Json::Object(out);
-    let schema = specs::connection_spec(HTTP_API).map_or(&Json::Null, |spec| &spec["targetSpec"]["spec"]);
+    let schema = specs::shipped_connection_specs().iter().find(|spec| spec["id"] == HTTP_API);
+    let schema = schema.map_or(&Json::Null, |spec| &spec["targetSpec"]["spec"]);
     schema::check(schema, &params, "params")?;
     endpoint(&params)?;
     headers(params["headers"].as_str().unwrap_or_default())?;

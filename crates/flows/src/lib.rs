@@ -12,21 +12,25 @@
 //! changes with every accepted change.
 
 mod base_connection;
+mod catalog;
 mod compile;
 mod entity;
 mod error;
 mod flow;
 mod http_target;
 mod listing;
+mod mapping;
 mod patch;
+mod rules;
 mod runs;
 mod schema;
+mod sdk_target;
 mod source_connection;
 mod specs;
 mod target_connection;
 mod transformation;
 
-use model::DocChange;
+use model::{DocChange, SmolStr, Type};
 use serde_json::Value as Json;
 
 /// Base connections: accounts and streaming inlets.
@@ -39,21 +43,25 @@ pub mod source_connections {
 }
 /// Target connections.
 pub mod target_connections {
-    pub use crate::target_connection::{create, delete, get, list, patch};
+    pub use crate::target_connection::{create, delete, get, list, patch, patched};
 }
 /// Dataflows.
 pub mod dataflows {
     pub use crate::flow::{LastRun, act, create, delete, get, list, patch, using_audience};
 }
 
+pub use catalog::{Catalog, SdkDestination};
 pub use compile::{
-    Auth, ClientCredentialsForm, FlowSpec, HttpDestination, Inlet, MappedAudience, Retry, Triggers, compile, inlets,
+    Auth, ClientCredentialsForm, FlowSpec, HttpDestination, Inlet, MappedAudience, Retry, SdkTarget, Target, Triggers,
+    compile, inlets,
 };
 pub use error::{Error, Result};
 pub use listing::{PAGE_MAX, Query, SEARCH_PAGE_MAX};
+pub use rules::SEGMENTATION_SERVICE;
 pub use runs::{
     AudienceFigures, RunFigures, get_run, list_runs, refuse_run_action, refuse_run_create, refuse_run_write, run_json,
 };
+pub use sdk_target::delivery_properties;
 pub use specs::{
     HTTP_API, HTTP_API_FLOW, PROFILE_STORE, PROVIDER, STREAMING_INLET, get_connection_spec, get_flow_spec,
     list_connection_specs, list_flow_specs, refuse_spec_write,
@@ -70,14 +78,27 @@ pub struct Outside<'a> {
     pub inlet_base: &'a str,
     /// `Ok` when requests may be sent to a URL; else why not.
     pub reachable: &'a dyn Fn(&url::Url) -> std::result::Result<(), String>,
+    /// What can be connected to.
+    pub catalog: &'a Catalog,
+    /// The values that the receiving system offers at the moment for a customer data field with a
+    /// dynamic list, by the path of the field; `None` when they cannot be had, and the value is taken
+    /// as it is.
+    pub offered_values: &'a dyn Fn(&str) -> Option<Vec<String>>,
 }
 
 /// What this room asks about the rest of the sandbox before it accepts a mapping.
 pub struct Lookups<'a> {
-    /// True when the audience exists.
-    pub audience_exists: &'a dyn Fn(&str) -> bool,
-    /// `Ok` when the dotted path exists in the union schema of profiles; else what is wrong.
-    pub attribute_exists: &'a dyn Fn(&str) -> std::result::Result<(), String>,
+    /// What segment memberships call the namespace of an audience (`ups`); `None` when there is no such audience.
+    pub audience_namespace: &'a dyn Fn(&str) -> Option<SmolStr>,
+    /// The type of a dotted path in the union schema of profiles; else what is wrong.
+    pub attribute_type: &'a dyn Fn(&str) -> std::result::Result<Type, String>,
+    /// Whether an identity namespace is a custom one; `None` when there is no such namespace.
+    pub namespace_is_custom: &'a dyn Fn(&str) -> Option<bool>,
+    /// The target attributes that the receiving system lists at the moment; `None` when they cannot
+    /// be had, and the mapping is taken as it is.
+    pub target_attributes: &'a dyn Fn() -> Option<Vec<String>>,
+    /// What can be connected to.
+    pub catalog: &'a Catalog,
 }
 
 /// An accepted request: the changes to append, then the answer to give.

@@ -1,9 +1,10 @@
 //! Checks a JSON value against the part of JSON Schema that the shipped specs use.
 //!
 //! Understood: `type` (object, string, boolean, integer), `properties`, `required`,
-//! `additionalProperties: false`, `enum`, `minLength`, `minimum`, `maximum`. Messages name the
-//! field and the rule; the value of a secret never appears in one.
+//! `additionalProperties: false`, `enum`, `pattern`, `minLength`, `minimum`, `maximum`. Messages name
+//! the field and the rule; the value of a secret never appears in one.
 
+use destination::config::Pattern;
 use serde_json::{Map, Value as Json};
 
 /// Refuses members that are not in `known`.
@@ -52,7 +53,16 @@ fn check_string(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
     if (text.chars().count() as u64) < schema["minLength"].as_u64().unwrap_or(0) {
         return Err(format!("{at} must not be empty"));
     }
+    let secret = schema["format"] == "password";
+    if let Some(pattern) = schema["pattern"].as_str() {
+        let matches = Pattern::compile(pattern).and_then(|pattern| pattern.matches(text)).unwrap_or(false);
+        if !matches {
+            let given = if secret { String::new() } else { format!("; given: {text}") };
+            return Err(format!("{at} must match {pattern:?}{given}"));
+        }
+    }
     match schema["enum"].as_array() {
+        Some(allowed) if !allowed.contains(value) && secret => Err(format!("{at} is no value of its list")),
         Some(allowed) if !allowed.contains(value) => {
             let allowed: Vec<&str> = allowed.iter().filter_map(Json::as_str).collect();
             Err(format!("{at} must be one of: {}; given: {text}", allowed.join(", ")))
@@ -63,6 +73,9 @@ fn check_string(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
 
 fn check_integer(schema: &Json, value: &Json, at: &str) -> Result<(), String> {
     let number = value.as_i64().ok_or_else(|| format!("{at} must be a whole number"))?;
+    if let Some(allowed) = schema["enum"].as_array().filter(|allowed| !allowed.contains(value)) {
+        return Err(format!("{at} must be one of: {}; given: {number}", Json::from(allowed.clone())));
+    }
     let (low, high) = (schema["minimum"].as_i64(), schema["maximum"].as_i64());
     if low.is_some_and(|low| number < low) || high.is_some_and(|high| number > high) {
         let bound = |bound: Option<i64>| bound.map_or_else(|| "…".into(), |b| b.to_string());

@@ -5,19 +5,19 @@
 use crate::entity::{self, COMMON_FIELDS};
 use crate::error::{Error, Result};
 use crate::listing::{self, Query};
-use crate::{Decision, PROFILE_STORE, base_connection, patch as json_patch, schema, specs};
+use crate::{Decision, Outside, PROFILE_STORE, base_connection, patch as json_patch, schema, specs};
 use model::{Caller, Collection, Doc, DocChange, DocSet};
 use serde_json::{Value as Json, json};
 
 const KIND: Collection = Collection::SourceConnection;
 
 /// `POST /sourceConnections`.
-pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json) -> Result<Decision> {
+pub fn create(docs: &DocSet, caller: &Caller<'_>, body: &Json, outside: &Outside<'_>) -> Result<Decision> {
     let fields = entity::fields(body)?;
     let known = ["name", "description", "connectionSpec", "baseConnectionId", "data", "params"];
     schema::members(fields, &known, "").map_err(Error::invalid)?;
     let mut stored = entity::labels(body).map_err(Error::invalid)?;
-    let spec = specs::referenced(body, "connectionSpec", specs::connection_spec)?;
+    let spec = specs::connection_spec(outside.catalog, body)?;
     if spec["id"] != PROFILE_STORE {
         let detail =
             format!("connectionSpec.id {} ({}) is not served yet as a source connection", spec["id"], spec["name"]);

@@ -4,6 +4,7 @@
 //! parameters are checked against, so the catalog shows exactly what is accepted.
 //! Documented specs that are not served are known by name, so that the refusal can say so.
 
+use crate::catalog::Catalog;
 use crate::error::{Error, Result};
 use crate::listing::{self, Query};
 use crate::schema;
@@ -99,24 +100,24 @@ const SPEC_FIELDS: &[&str] = &[
 ];
 
 /// `GET /connectionSpecs`.
-pub fn list_connection_specs(query: &Query) -> Result<Json> {
-    listing::page(CONNECTION_SPECS.clone(), query, "/connectionSpecs", SPEC_FIELDS)
+pub fn list_connection_specs(catalog: &Catalog, query: &Query) -> Result<Json> {
+    listing::page(catalog.connection_specs(), query, "/connectionSpecs", SPEC_FIELDS)
 }
 
 /// `GET /connectionSpecs/{id}`.
-pub fn get_connection_spec(id: &str) -> Result<Json> {
-    let spec = connection_spec(id).ok_or_else(|| Error::not_found("connectionSpecs", id))?;
+pub fn get_connection_spec(catalog: &Catalog, id: &str) -> Result<Json> {
+    let spec = catalog.connection_spec(id).ok_or_else(|| Error::not_found("connectionSpecs", id))?;
     Ok(json!({ "items": [spec] }))
 }
 
 /// `GET /flowSpecs` and `POST /flowSpecs/search`.
-pub fn list_flow_specs(query: &Query) -> Result<Json> {
-    listing::page(FLOW_SPECS.clone(), query, "/flowSpecs", SPEC_FIELDS)
+pub fn list_flow_specs(catalog: &Catalog, query: &Query) -> Result<Json> {
+    listing::page(catalog.flow_specs(), query, "/flowSpecs", SPEC_FIELDS)
 }
 
 /// `GET /flowSpecs/{id}`.
-pub fn get_flow_spec(id: &str) -> Result<Json> {
-    let spec = flow_spec(id).ok_or_else(|| Error::not_found("flowSpecs", id))?;
+pub fn get_flow_spec(catalog: &Catalog, id: &str) -> Result<Json> {
+    let spec = catalog.flow_spec(id).ok_or_else(|| Error::not_found("flowSpecs", id))?;
     Ok(json!({ "items": [spec] }))
 }
 
@@ -125,16 +126,24 @@ pub fn refuse_spec_write() -> Error {
     Error::new(1426, "connection specs and flow specs are fixed; they cannot be created or changed")
 }
 
-pub(crate) fn connection_spec(id: &str) -> Option<&'static Json> {
-    CONNECTION_SPECS.iter().find(|spec| spec["id"] == id)
+pub(crate) fn shipped_connection_specs() -> &'static [Json] {
+    &CONNECTION_SPECS
 }
 
-pub(crate) fn flow_spec(id: &str) -> Option<&'static Json> {
-    FLOW_SPECS.iter().find(|spec| spec["id"] == id)
+pub(crate) fn shipped_flow_specs() -> &'static [Json] {
+    &FLOW_SPECS
+}
+
+pub(crate) fn connection_spec<'c>(catalog: &'c Catalog, body: &Json) -> Result<&'c Json> {
+    referenced(body, "connectionSpec", &|id| catalog.connection_spec(id))
+}
+
+pub(crate) fn flow_spec<'c>(catalog: &'c Catalog, body: &Json) -> Result<&'c Json> {
+    referenced(body, "flowSpec", &|id| catalog.flow_spec(id))
 }
 
 /// Checks `{id, version}` of a body member (`connectionSpec`, `flowSpec`) and finds the spec.
-pub(crate) fn referenced(body: &Json, member: &str, find: fn(&str) -> Option<&'static Json>) -> Result<&'static Json> {
+fn referenced<'c>(body: &Json, member: &str, find: &dyn Fn(&str) -> Option<&'c Json>) -> Result<&'c Json> {
     let given = &body[member];
     let fields =
         given.as_object().ok_or_else(|| Error::invalid(format!("{member} must be an object {{id, version}}")))?;

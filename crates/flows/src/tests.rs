@@ -14,6 +14,8 @@ mod flow_creation;
 mod targets;
 mod views;
 
+static SHIPPED: std::sync::LazyLock<Catalog> = std::sync::LazyLock::new(Catalog::default);
+
 const AUDIENCES: [&str; 3] = ["aud-1", "aud-2", "aud-3"];
 const SECRETS: [&str; 4] = ["s3cr3t-token", "s3cr3t-client", "s3cr3t-pass", "n3w-s3cr3t"];
 
@@ -63,7 +65,7 @@ impl World {
     }
 
     fn source(&mut self, body: &Json) -> Result<Decision> {
-        let decision = self.with(|caller| source_connections::create(&self.docs, caller, body));
+        let decision = self.with(|caller| source_connections::create(&self.docs, caller, body, &outside()));
         self.accept(decision)
     }
 
@@ -134,6 +136,8 @@ fn outside() -> Outside<'static> {
         seal: &|secret| format!("sealed:{}", secret.len()),
         inlet_base: "http://localhost:8080",
         reachable: &reachable,
+        catalog: &SHIPPED,
+        offered_values: &|_| None,
     }
 }
 
@@ -143,11 +147,20 @@ fn reachable(url: &url::Url) -> std::result::Result<(), String> {
 
 fn lookups() -> Lookups<'static> {
     Lookups {
-        audience_exists: &|id| AUDIENCES.contains(&id),
-        attribute_exists: &|path| match path {
-            "person.name.firstName" | "person.name.lastName" | "loyalty.points" => Ok(()),
+        audience_namespace: &|id| AUDIENCES.contains(&id).then(|| SEGMENTATION_SERVICE.into()),
+        attribute_type: &|path| match path {
+            "person.name.firstName" | "person.name.lastName" | "personalEmail.address" => Ok(Type::String),
+            "loyalty.points" => Ok(Type::Integer),
+            "orders" => Ok(Type::Array(std::sync::Arc::new(Type::String))),
             _ => Err("not a field of the union schema".into()),
         },
+        namespace_is_custom: &|code| match code {
+            "Email" | "Phone" => Some(false),
+            "crmId" => Some(true),
+            _ => None,
+        },
+        target_attributes: &|| None,
+        catalog: &SHIPPED,
     }
 }
 

@@ -6,10 +6,11 @@
 //!
 //! The HTTP API destination exports every identity and keeps attribute paths, so mapped
 //! identities, renamed attributes, mandatory fields and file settings have no effect there and
-//! are refused. Existence is asked only for what is new, so that a flow whose audience was
-//! deleted can still be changed.
+//! are refused. What an authored destination takes, its rules say (`mapping`). Existence is asked
+//! only for what is new, so that a flow whose audience was deleted can still be changed.
 
-use crate::{Lookups, schema};
+use crate::rules::Rules;
+use crate::{Lookups, mapping, schema};
 use model::Timestamp;
 use serde_json::{Map, Value as Json, json};
 
@@ -22,8 +23,15 @@ pub(crate) const TRIGGERS: [&str; 4] =
 /// Members of a file-based export.
 const FILE_ONLY: [&str; 4] = ["exportMode", "schedule", "filenameTemplate", "fileNameTemplate"];
 
-/// Checks and stamps `given`; `before` is the stored form that it replaces.
-pub(crate) fn settle(given: &Json, before: Option<&Json>, lookups: &Lookups<'_>, now: Timestamp) -> Checked<Json> {
+/// Checks and stamps `given`; `before` is the stored form that it replaces, `rules` are those of an
+/// authored destination.
+pub(crate) fn settle(
+    given: &Json,
+    before: Option<&Json>,
+    rules: Option<&Rules>,
+    lookups: &Lookups<'_>,
+    now: Timestamp,
+) -> Checked<Json> {
     let list = match given {
         Json::Null => &Vec::new(),
         Json::Array(list) => list,
@@ -56,10 +64,23 @@ pub(crate) fn settle(given: &Json, before: Option<&Json>, lookups: &Lookups<'_>,
         &json!({}),
         "(mapping sets) is not served yet; use profileSelectors",
     )?;
-    let audiences = settle_audiences(selectors(&params, "segmentSelectors")?, before, lookups, now)?;
+    let audiences = settle_audiences(selectors(&params, "segmentSelectors")?, before, rules, lookups, now)?;
+    let given = selectors(&params, "profileSelectors")?;
+    let attributes = match rules {
+        Some(rules) => {
+            let old = before.map_or(&[][..], |before| stored_selectors(before, "profileSelectors"));
+            let settled = mapping::settle(given, old, rules, lookups)?;
+            if !audiences.is_empty() {
+                mapping::check_complete(&settled, rules)?;
+            }
+            settled
+        }
+        None => {
+            check_attributes(given, before, lookups)?;
+            given.to_vec()
+        }
+    };
     out.insert("segmentSelectors".into(), json!({ "selectors": audiences }));
-    let attributes = selectors(&params, "profileSelectors")?;
-    check_attributes(attributes, before, lookups)?;
     out.insert("profileSelectors".into(), json!({ "selectors": attributes }));
     if let Some(triggers) = triggers(&params["activationTriggers"])? {
         out.insert("activationTriggers".into(), triggers);
@@ -109,7 +130,7 @@ fn selectors<'j>(params: &'j Json, list: &str) -> Checked<&'j [Json]> {
 }
 
 /// Checks the frame `{type, value}` and gives the value.
-fn framed<'j>(selector: &'j Json, kind: &str, at: &str) -> Checked<&'j Map<String, Json>> {
+pub(crate) fn framed<'j>(selector: &'j Json, kind: &str, at: &str) -> Checked<&'j Map<String, Json>> {
     let fields = selector.as_object().ok_or_else(|| format!("{at} must be an object {{type, value}}"))?;
     schema::members(fields, &["type", "value"], at)?;
     if selector["type"] != kind {
@@ -121,6 +142,7 @@ fn framed<'j>(selector: &'j Json, kind: &str, at: &str) -> Checked<&'j Map<Strin
 fn settle_audiences(
     given: &[Json],
     before: Option<&Json>,
+    rules: Option<&Rules>,
     lookups: &Lookups<'_>,
     now: Timestamp,
 ) -> Checked<Vec<Json>> {
@@ -129,21 +151,23 @@ fn settle_audiences(
     for (i, selector) in given.iter().enumerate() {
         let at = format!("segmentSelectors.selectors[{i}]");
         let value = framed(selector, "PLATFORM_SEGMENT", &at)?;
-        check_audience_members(value, &at)?;
+        check_audience_members(value, rules, &at)?;
         let id = selector["value"]["id"].as_str().unwrap_or_default();
         if out.iter().any(|other| other["value"]["id"] == id) {
             return Err(format!("{at}.value.id {id} is mapped twice"));
         }
         let known = old.iter().find(|other| other["value"]["id"] == id);
-        if known.is_none() && !(lookups.audience_exists)(id) {
-            return Err(format!("{at}.value.id {id} names no audience"));
+        if known.is_none() {
+            let namespace = (lookups.audience_namespace)(id);
+            let namespace = namespace.ok_or_else(|| format!("{at}.value.id {id} names no audience"))?;
+            rules.map_or(Ok(()), |rules| rules.check_audience_namespace(&namespace, &at))?;
         }
         out.push(stamped(selector, known, now));
     }
     Ok(out)
 }
 
-fn check_audience_members(value: &Map<String, Json>, at: &str) -> Checked<()> {
+fn check_audience_members(value: &Map<String, Json>, rules: Option<&Rules>, at: &str) -> Checked<()> {
     for name in value.keys().map(String::as_str) {
         if FILE_ONLY.contains(&name) {
             return Err(format!("{at}.value.{name} applies to file-based destinations only"));
@@ -153,7 +177,9 @@ fn check_audience_members(value: &Map<String, Json>, at: &str) -> Checked<()> {
         }
     }
     let at = format!("{at}.value");
-    schema::members(value, &["id", "name", "description", "createTime", "updateTime"], &at)?;
+    let known = ["id", "name", "description", "createTime", "updateTime", "mappingId"];
+    schema::members(value, &known[..if rules.is_some() { 6 } else { 5 }], &at)?;
+    check_mapping_id(value.get("mappingId").unwrap_or(&Json::Null), rules, &at)?;
     match value.get("id").and_then(Json::as_str) {
         Some(id) if !id.is_empty() => {}
         _ => return Err(format!("{at}.id is missing")),
@@ -162,6 +188,17 @@ fn check_audience_members(value: &Map<String, Json>, at: &str) -> Checked<()> {
     {
         Some(name) => Err(format!("{at}.{name} must be a string")),
         None => Ok(()),
+    }
+}
+
+/// The id of the audience at the receiver is given where the destination asks for it, and only there.
+fn check_mapping_id(given: &Json, rules: Option<&Rules>, at: &str) -> Checked<()> {
+    match (rules.is_some_and(Rules::mapping_id_entered), given) {
+        (false, Json::Null) => Ok(()),
+        (false, _) => Err(format!("{at}.mappingId does not apply: this destination finds the mapping id by itself")),
+        (true, Json::String(id)) if !id.trim().is_empty() && !id.chars().any(char::is_control) => Ok(()),
+        (true, Json::Null) => Err(format!("{at}.mappingId is missing: the id of the audience at the destination")),
+        (true, _) => Err(format!("{at}.mappingId must be a text without control characters")),
     }
 }
 
@@ -222,7 +259,7 @@ fn check_path(path: &str, at: &str, lookups: &Lookups<'_>) -> Checked<()> {
     if matches!(first, "identityMap" | "segmentMembership") {
         return Err(format!("{at}.path {path}: {first} is part of every export and cannot be mapped"));
     }
-    (lookups.attribute_exists)(path).map_err(|reason| format!("{at}.path {path}: {reason}"))
+    (lookups.attribute_type)(path).map(|_| ()).map_err(|reason| format!("{at}.path {path}: {reason}"))
 }
 
 /// The long form that older clients send: it must say no more than the path does.

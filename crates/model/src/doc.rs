@@ -70,6 +70,18 @@ collections! {
     Flow = 15 "flow",
     /// One per organisation: ids, tenant name.
     Organisation = 16 "organisation",
+    /// Destination configurations of the Authoring API; id = UUID.
+    AuthoringDestination = 17 "destination configuration",
+    /// Destination servers of the Authoring API; id = UUID.
+    AuthoringServer = 18 "destination server",
+    /// Audience templates of the Authoring API; id = UUID.
+    AudienceTemplate = 19 "audience template",
+    /// Credentials of the Authoring API; id = UUID.
+    Credential = 20 "credential",
+    /// Requests to publish a destination, each with what was submitted; id = UUID.
+    PublishRequest = 21 "publish request",
+    /// What a receiving system calls a mapped audience; id = `flow/audience`.
+    AudienceAlias = 22 "audience alias",
 }
 
 /// One stored document.
@@ -169,6 +181,13 @@ impl DocSet {
     /// All documents of a kind, by id.
     pub fn iter(&self, sandbox: SandboxId, collection: Collection) -> impl DoubleEndedIterator<Item = &Arc<Doc>> {
         self.collections.get(&(sandbox, collection)).into_iter().flat_map(|docs| docs.values())
+    }
+
+    /// All documents of a kind in every sandbox, by sandbox, then by id.
+    pub fn iter_everywhere(&self, collection: Collection) -> impl Iterator<Item = (SandboxId, &Arc<Doc>)> {
+        let mut kept: Vec<_> = self.collections.iter().filter(|((_, kind), _)| *kind == collection).collect();
+        kept.sort_by_key(|((sandbox, _), _)| *sandbox);
+        kept.into_iter().flat_map(|((sandbox, _), docs)| docs.values().map(move |doc| (*sandbox, doc)))
     }
 
     /// How many documents of a kind there are.

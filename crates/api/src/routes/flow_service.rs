@@ -4,7 +4,7 @@
 //! service's own error shape. Runs come from the hourly ledger of the engine.
 
 use super::union_schema;
-use crate::app::App;
+use crate::app::{App, LiveList};
 use crate::error::{ApiError, respond};
 use crate::gateway::{Requester, text};
 use axum::Router;
@@ -17,8 +17,10 @@ use engine::Ledger;
 use flows::{Decision, Lookups, Outside, Query, RunFigures};
 use flows::{connections, dataflows, source_connections, target_connections};
 use model::{Caller, Collection, DocSet, FlowNo, SandboxId, Type};
+use segmentation::namespaces;
 use serde_json::Value as Json;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 const HOUR_MS: i64 = 3_600_000;
 /// Runs are shown for this long.
@@ -79,7 +81,8 @@ fn read(
     requester: &Requester,
     f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Json>,
 ) -> Answer {
-    ok(&app.read(requester, |docs, caller| with_outside(app, |outside| f(docs, caller, outside)))?)
+    let none = Live::default();
+    ok(&app.read(requester, |docs, caller| with_outside(app, docs, caller, &none, |outside| f(docs, caller, outside)))?)
 }
 
 async fn decide(
@@ -87,21 +90,78 @@ async fn decide(
     requester: &Requester,
     f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Decision>,
 ) -> Answer {
+    decide_with(app, requester, &Live::default(), f).await
+}
+
+async fn decide_with(
+    app: &App,
+    requester: &Requester,
+    live: &Live,
+    f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Decision>,
+) -> Answer {
     let decide = |docs: &DocSet, caller: &Caller<'_>| {
-        let decision = with_outside(app, |outside| f(docs, caller, outside))?;
+        let decision = with_outside(app, docs, caller, live, |outside| f(docs, caller, outside))?;
         Ok::<_, flows::Error>((decision.changes, (decision.status, decision.body, decision.headers)))
     };
     let (status, body, headers) = app.change(requester, decide).await?;
     Ok(respond(status, &body, &headers, "application/json"))
 }
 
-fn with_outside<T>(app: &App, f: impl FnOnce(&Outside<'_>) -> T) -> T {
+fn with_outside<T>(
+    app: &App,
+    docs: &DocSet,
+    caller: &Caller<'_>,
+    live: &Live,
+    f: impl FnOnce(&Outside<'_>) -> T,
+) -> T {
     let hint = "the operator can allow it with --allow-targets or --allow-private-targets";
     f(&Outside {
         seal: &|secret| app.keyring.seal(secret),
         inlet_base: app.public_url.trim_end_matches('/'),
         reachable: &|url| app.egress.check_url(url).map_err(|reason| format!("{reason}; {hint}")),
+        catalog: &app.catalogs.get(docs, caller.sandbox).flows,
+        offered_values: &|field| live.values.get(field).cloned(),
     })
+}
+
+/// Lists of the receiving system, asked before a change is decided.
+#[derive(Default)]
+struct Live {
+    /// By the path of the customer data field.
+    values: HashMap<String, Vec<String>>,
+    attributes: Option<Vec<String>>,
+}
+
+/// Asks for the values of every field with a dynamic list.
+async fn live_values(app: &App, sandbox: SandboxId, spec: &str, base: &str, customer_data: &Json) -> Live {
+    let catalog = app.catalogs.get(&app.current().docs, sandbox);
+    let mut live = Live::default();
+    let fields = catalog.flows.destination(spec).map(|destination| destination.dynamic_fields());
+    for field in fields.unwrap_or_default() {
+        let asked = LiveList::Values {
+            sandbox,
+            connection_spec_id: spec.to_owned(),
+            base_connection_id: base.to_owned(),
+            field: field.clone(),
+            customer_data: customer_data.clone(),
+        };
+        if let Some(values) = (app.live_lists)(asked).await {
+            live.values.insert(field, values);
+        }
+    }
+    live
+}
+
+/// Asks for the target attributes, where the destination has them asked.
+async fn live_attributes(app: &App, sandbox: SandboxId, target_connection_id: &str) -> Live {
+    let docs = &app.current().docs;
+    let target = docs.get(sandbox, Collection::TargetConnection, target_connection_id);
+    let spec = target.and_then(|doc| doc.body["connectionSpec"]["id"].as_str()).unwrap_or_default();
+    let catalog = app.catalogs.get(docs, sandbox);
+    let dynamic = catalog.flows.destination(spec).is_some_and(|d| d.config.schema.dynamic_schema.is_some());
+    let asked = LiveList::Attributes { sandbox, target_connection_id: target_connection_id.to_owned() };
+    let attributes = if dynamic { (app.live_lists)(asked).await } else { None };
+    Live { attributes, ..Live::default() }
 }
 
 fn if_match(headers: &HeaderMap) -> Option<&str> {
@@ -110,24 +170,28 @@ fn if_match(headers: &HeaderMap) -> Option<&str> {
 
 // Specs.
 
-async fn list_connection_specs(_: Requester, Pairs(pairs): Parameters) -> Answer {
-    ok(&flows::list_connection_specs(&Query::from_pairs(&pairs)?)?)
+fn catalog(app: &App, requester: &Requester) -> Arc<authoring::Catalog> {
+    app.catalogs.get(&app.current().docs, requester.sandbox)
 }
 
-async fn get_connection_spec(_: Requester, Path(id): Path<String>) -> Answer {
-    ok(&flows::get_connection_spec(&id)?)
+async fn list_connection_specs(State(app): State<App>, requester: Requester, Pairs(pairs): Parameters) -> Answer {
+    ok(&flows::list_connection_specs(&catalog(&app, &requester).flows, &Query::from_pairs(&pairs)?)?)
 }
 
-async fn list_flow_specs(_: Requester, Pairs(pairs): Parameters) -> Answer {
-    ok(&flows::list_flow_specs(&Query::from_pairs(&pairs)?)?)
+async fn get_connection_spec(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
+    ok(&flows::get_connection_spec(&catalog(&app, &requester).flows, &id)?)
 }
 
-async fn search_flow_specs(_: Requester, Body(body): Body) -> Answer {
-    ok(&flows::list_flow_specs(&Query::from_search(&body)?)?)
+async fn list_flow_specs(State(app): State<App>, requester: Requester, Pairs(pairs): Parameters) -> Answer {
+    ok(&flows::list_flow_specs(&catalog(&app, &requester).flows, &Query::from_pairs(&pairs)?)?)
 }
 
-async fn get_flow_spec(_: Requester, Path(id): Path<String>) -> Answer {
-    ok(&flows::get_flow_spec(&id)?)
+async fn search_flow_specs(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
+    ok(&flows::list_flow_specs(&catalog(&app, &requester).flows, &Query::from_search(&body)?)?)
+}
+
+async fn get_flow_spec(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
+    ok(&flows::get_flow_spec(&catalog(&app, &requester).flows, &id)?)
 }
 
 async fn refuse_spec_write(_: Requester) -> Answer {
@@ -177,7 +241,7 @@ async fn list_sources(State(app): State<App>, requester: Requester, Pairs(pairs)
 }
 
 async fn create_source(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
-    decide(&app, &requester, |docs, caller, _| source_connections::create(docs, caller, &body)).await
+    decide(&app, &requester, |docs, caller, outside| source_connections::create(docs, caller, &body, outside)).await
 }
 
 async fn get_source(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
@@ -203,15 +267,20 @@ async fn delete_source(State(app): State<App>, requester: Requester, Path(id): P
 
 async fn list_targets(State(app): State<App>, requester: Requester, Pairs(pairs): Parameters) -> Answer {
     let query = Query::from_pairs(&pairs)?;
-    read(&app, &requester, |docs, caller, _| target_connections::list(docs, caller, &query))
+    read(&app, &requester, |docs, caller, outside| target_connections::list(docs, caller, &query, outside))
 }
 
 async fn create_target(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
-    decide(&app, &requester, |docs, caller, outside| target_connections::create(docs, caller, &body, outside)).await
+    let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+    let (spec, base) = (text(&body["connectionSpec"]["id"]), text(&body["baseConnectionId"]));
+    let live = live_values(&app, requester.sandbox, &spec, &base, &body["params"]).await;
+    let create =
+        |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| target_connections::create(docs, caller, &body, outside);
+    decide_with(&app, &requester, &live, create).await
 }
 
 async fn get_target(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
-    read(&app, &requester, |docs, caller, _| target_connections::get(docs, caller, &id))
+    read(&app, &requester, |docs, caller, outside| target_connections::get(docs, caller, &id, outside))
 }
 
 async fn patch_target(
@@ -222,8 +291,17 @@ async fn patch_target(
     Body(body): Body,
 ) -> Answer {
     let tag = if_match(&headers);
-    decide(&app, &requester, |docs, caller, outside| target_connections::patch(docs, caller, &id, tag, &body, outside))
-        .await
+    let patched = app.read(&requester, |docs, caller| {
+        Ok::<_, ApiError>(target_connections::patched(docs, caller, &id, &body))
+    })?;
+    let live = match patched {
+        Some((spec, base, params)) => live_values(&app, requester.sandbox, &spec, &base, &params).await,
+        None => Live::default(),
+    };
+    let patch = |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| {
+        target_connections::patch(docs, caller, &id, tag, &body, outside)
+    };
+    decide_with(&app, &requester, &live, patch).await
 }
 
 async fn delete_target(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Answer {
@@ -246,8 +324,10 @@ fn flow_page(app: &App, requester: &Requester, query: &Query) -> Answer {
 }
 
 async fn create_flow(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
-    decide(&app, &requester, |docs, caller, _| {
-        with_lookups(docs, caller, |lookups| dataflows::create(docs, caller, &body, lookups))
+    let target = body["targetConnectionIds"][0].as_str().unwrap_or_default();
+    let live = live_attributes(&app, requester.sandbox, target).await;
+    decide(&app, &requester, |docs, caller, outside| {
+        with_lookups(docs, caller, outside, &live, |lookups| dataflows::create(docs, caller, &body, lookups))
     })
     .await
 }
@@ -265,8 +345,12 @@ async fn patch_flow(
     Body(body): Body,
 ) -> Answer {
     let tag = if_match(&headers);
-    decide(&app, &requester, |docs, caller, _| {
-        with_lookups(docs, caller, |lookups| dataflows::patch(docs, caller, &id, tag, &body, lookups))
+    let docs = app.current();
+    let flow = docs.docs.get(requester.sandbox, Collection::Flow, &id);
+    let target = flow.and_then(|doc| doc.body["targetConnectionIds"][0].as_str()).unwrap_or_default();
+    let live = live_attributes(&app, requester.sandbox, target).await;
+    decide(&app, &requester, |docs, caller, outside| {
+        with_lookups(docs, caller, outside, &live, |lookups| dataflows::patch(docs, caller, &id, tag, &body, lookups))
     })
     .await
 }
@@ -288,17 +372,28 @@ async fn act_on_flow(
     decide(&app, &requester, |docs, caller, _| dataflows::act(docs, caller, &id, tag, op, sub_op, &body)).await
 }
 
-/// What a flow's selectors are checked against: the audiences and the union schema of profiles.
-fn with_lookups<T>(docs: &DocSet, caller: &Caller<'_>, f: impl FnOnce(&Lookups<'_>) -> T) -> T {
+/// What a flow's selectors are checked against: the audiences, the namespaces and the union schema of profiles.
+fn with_lookups<T>(
+    docs: &DocSet,
+    caller: &Caller<'_>,
+    outside: &Outside<'_>,
+    live: &Live,
+    f: impl FnOnce(&Lookups<'_>) -> T,
+) -> T {
     let union = union_schema(docs, caller).profile;
     f(&Lookups {
-        audience_exists: &|id| docs.get(caller.sandbox, Collection::Audience, id).is_some(),
-        attribute_exists: &|path| attribute_exists(&union, path),
+        audience_namespace: &|id| {
+            docs.get(caller.sandbox, Collection::Audience, id).map(|_| flows::SEGMENTATION_SERVICE.into())
+        },
+        attribute_type: &|path| attribute_type(&union, path),
+        namespace_is_custom: &|code| namespaces::by_code(docs, caller.sandbox, code).map(|namespace| namespace.custom),
+        target_attributes: &|| live.attributes.clone(),
+        catalog: outside.catalog,
     })
 }
 
 /// Walks a dotted path. An array can be mapped whole; there is no way into it.
-fn attribute_exists(union: &Type, path: &str) -> Result<(), String> {
+fn attribute_type(union: &Type, path: &str) -> Result<Type, String> {
     let mut at = union;
     for name in path.split('.') {
         if matches!(at, Type::Array(_)) {
@@ -306,7 +401,7 @@ fn attribute_exists(union: &Type, path: &str) -> Result<(), String> {
         }
         at = at.field(name).ok_or_else(|| format!("the union schema has no field {name:?} there"))?;
     }
-    Ok(())
+    Ok(at.clone())
 }
 
 // Runs.
@@ -390,9 +485,9 @@ mod tests {
             ("orders.firstName", Err("firstName lies inside an array; map the array itself")),
         ];
         for (path, expected) in cases {
-            assert_eq!(attribute_exists(&union, path), expected.map_err(str::to_owned), "{path}");
+            assert_eq!(attribute_type(&union, path).map(|_| ()), expected.map_err(str::to_owned), "{path}");
         }
-        assert_eq!(attribute_exists(&Type::Any, "a.b"), Ok(()));
+        assert_eq!(attribute_type(&Type::Any, "a.b"), Ok(Type::Any));
     }
 
     #[test]

@@ -17,6 +17,7 @@
 //! `Requester` is the authorised caller (gateway.rs); a service error type converts by
 //! `impl From<service::Error> for ApiError` in the route module of that service.
 
+mod authoring;
 mod catalog;
 mod collection;
 mod entities;
@@ -26,9 +27,12 @@ mod identity;
 mod ims;
 mod merge_policies;
 mod namespaces;
+mod oauth;
 mod operator;
 mod schema_registry;
 mod segment_definitions;
+
+pub use oauth::{CALLBACK_PATH, LoginRefusal, Logins};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -52,9 +56,11 @@ pub fn router(app: App) -> Router {
         .merge(merge_policies::routes())
         .merge(segment_definitions::routes())
         .merge(flow_service::routes())
+        .merge(authoring::routes())
         .merge(entities::routes())
         .merge(identity::routes())
         .merge(ims::routes())
+        .merge(oauth::routes())
         .merge(operator::routes(app.clock.is_manual()))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(collection::routes())

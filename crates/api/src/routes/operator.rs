@@ -5,6 +5,7 @@
 use crate::app::App;
 use crate::error::{ApiError, respond};
 use crate::gateway::{JsonBody, bad_request, text};
+use authoring::publishing::Verdict;
 use axum::Router;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
@@ -29,6 +30,9 @@ pub(super) fn routes(manual_clock: bool) -> Router<App> {
         .route("/rivermouth/quarantine", get(quarantine))
         .route("/rivermouth/quarantine/replay", post(replay_quarantine))
         .route("/rivermouth/profiles", get(show_profile))
+        .route("/rivermouth/authoring/reviews", get(list_reviews))
+        .route("/rivermouth/authoring/reviews/{id}/approve", post(approve_review))
+        .route("/rivermouth/authoring/reviews/{id}/deny", post(deny_review))
         .route("/rivermouth/backup", post(backup));
     if manual_clock { router.route("/rivermouth/clock", post(advance_clock)) } else { router }
 }
@@ -59,6 +63,18 @@ fn ok(body: &Json) -> Response {
 
 fn failed(error: engine::Error) -> ApiError {
     ApiError::unavailable(&error)
+}
+
+async fn list_reviews(State(app): State<App>, _: Operator) -> Response {
+    ok(&super::authoring::reviews(&app.current().docs))
+}
+
+async fn approve_review(State(app): State<App>, _: Operator, Path(id): Path<String>) -> Result<Response, ApiError> {
+    super::authoring::review(&app, &id, Verdict::Approve).await
+}
+
+async fn deny_review(State(app): State<App>, _: Operator, Path(id): Path<String>) -> Result<Response, ApiError> {
+    super::authoring::review(&app, &id, Verdict::Deny).await
 }
 
 async fn status(State(app): State<App>, _: Operator) -> Result<Response, ApiError> {

@@ -3,8 +3,10 @@
 //! Schemas and audiences are compiled once and kept; a plan change that does not touch them reuses
 //! what is there. The result depends on the documents alone.
 
+use super::sdk::known_since;
 use activation::{FlowPlan, MappedAudience, Triggers};
 use audience::{Audience, Audiences};
+use authoring::{Catalog, Catalogs};
 use engine::{Compiler, DatasetPlan, IdentityPath, InletPlan, Namespace, Namespaces, Plan, SandboxPlan};
 use model::{Collection, DatasetNo, DocSet, SandboxId, SmolStr, Timestamp, Type};
 use profile::{AttributeMerge, Graph, MergePolicy};
@@ -15,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct PlanCompiler {
     schemas: Mutex<HashMap<SandboxId, Arc<Schemas>>>,
     queries: Mutex<Queries>,
+    catalogs: Arc<Catalogs>,
 }
 
 /// Per audience: the state of the schemas and the text that it was compiled from, and the result.
@@ -31,8 +34,8 @@ struct Schemas {
 }
 
 impl PlanCompiler {
-    pub(super) fn new() -> PlanCompiler {
-        PlanCompiler { schemas: Mutex::default(), queries: Mutex::default() }
+    pub(super) fn new(catalogs: Arc<Catalogs>) -> PlanCompiler {
+        PlanCompiler { schemas: Mutex::default(), queries: Mutex::default(), catalogs }
     }
 
     fn sandbox(&self, docs: &DocSet, sandbox: SandboxId) -> SandboxPlan {
@@ -40,7 +43,9 @@ impl PlanCompiler {
         let schemas = self.schemas(docs, sandbox, &names);
         let policies = compile_policies(docs, sandbox);
         let audiences = self.audiences(docs, sandbox, &schemas, &policies);
-        let flows = flows::compile(docs, sandbox).iter().map(|f| Arc::new(flow_plan(f, &audiences))).collect();
+        let catalog = self.catalogs.get(docs, sandbox);
+        let flows = flows::compile(docs, sandbox, &catalog.flows);
+        let flows = flows.iter().map(|f| Arc::new(flow_plan(docs, sandbox, &catalog, f, &audiences))).collect();
         let service_field = |path: &SmolStr| {
             let root = path.split('.').next().unwrap_or_default();
             matches!(root, "" | "identityMap" | "segmentMembership")
@@ -205,7 +210,24 @@ fn compile_policies(docs: &DocSet, sandbox: SandboxId) -> Vec<(SmolStr, MergePol
         .collect()
 }
 
-fn flow_plan(spec: &flows::FlowSpec, audiences: &Audiences) -> FlowPlan {
+fn flow_plan(
+    docs: &DocSet,
+    sandbox: SandboxId,
+    catalog: &Catalog,
+    spec: &flows::FlowSpec,
+    audiences: &Audiences,
+) -> FlowPlan {
+    let entry = match &spec.target {
+        flows::Target::Sdk(target) => catalog.entry(&target.connection_spec_id),
+        flows::Target::Http(_) => None,
+    };
+    let template = entry.and_then(|entry| entry.audience_template.as_deref());
+    let backfills = entry.is_none_or(|entry| entry.config.backfill_historical_profile_data);
+    // An audience that the receiver has to be told of first counts as mapped once it was.
+    let mapped_n = |m: &flows::MappedAudience| {
+        let known_n = known_since(docs, sandbox, template, &spec.id, &m.audience_id)?;
+        Some(if backfills { m.mapped_n.max(known_n) } else { 0 })
+    };
     let mut mapped: Vec<MappedAudience> = spec
         .audiences
         .iter()
@@ -215,7 +237,7 @@ fn flow_plan(spec: &flows::FlowSpec, audiences: &Audiences) -> FlowPlan {
                 no: audience.no,
                 id: audience.id.clone(),
                 name: audience.name.clone(),
-                mapped_n: m.mapped_n,
+                mapped_n: mapped_n(m)?,
                 created: audience.created,
                 updated: audience.updated,
                 mapping_created: Timestamp(m.created_ms),
@@ -224,6 +246,7 @@ fn flow_plan(spec: &flows::FlowSpec, audiences: &Audiences) -> FlowPlan {
         })
         .collect();
     mapped.sort_by_key(|m| m.no);
+    let http = spec.target.http();
     FlowPlan {
         no: spec.no,
         id: spec.id.clone(),
@@ -236,8 +259,8 @@ fn flow_plan(spec: &flows::FlowSpec, audiences: &Audiences) -> FlowPlan {
             segmentation: spec.triggers.segmentation,
             identity: spec.triggers.identity,
         },
-        include_names: spec.destination.include_names,
-        include_timestamps: spec.destination.include_timestamps,
-        legacy_status: spec.destination.legacy_status,
+        include_names: http.is_some_and(|http| http.include_names),
+        include_timestamps: http.is_some_and(|http| http.include_timestamps),
+        legacy_status: http.is_some_and(|http| http.legacy_status),
     }
 }

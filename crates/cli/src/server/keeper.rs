@@ -144,7 +144,7 @@ pub(crate) fn rebuild(settings: &Settings) -> Result<Json, String> {
         log,
         store.clone(),
         clock,
-        Box::new(PlanCompiler::new()),
+        Box::new(PlanCompiler::new(std::sync::Arc::default())),
         engine::Options {
             partitions: settings.partitions,
             workers: 1,

@@ -4,22 +4,27 @@
 //! new requests, running attempts finish, workers end after the batch in hand, the store is synced.
 
 mod compiler;
+mod destinations;
 mod keeper;
 mod outbox;
 mod rows;
+mod sdk;
 
 pub(crate) use keeper::rebuild;
 
 use crate::settings::Settings;
 use access::Keyring;
 use api::{App, Parts};
+use authoring::Catalogs;
 use compiler::PlanCompiler;
 use delivery::Delivery;
 use engine::Engine;
 use keeper::Keeper;
 use model::{Caller, Collection, SandboxId};
-use outbox::{Destinations, EngineOutbox};
+use destinations::Destinations;
+use outbox::EngineOutbox;
 use rows::ReopeningStore;
+use sdk::{Accounts, AudienceKeeper, ConnectionLogins, Sdk};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -52,10 +57,12 @@ impl Server {
         let directory = DataDir::open(&settings.data_dir).map_err(|e| e.to_string())?;
         let keyring = Arc::new(Keyring::open_or_create(&directory.keys()).map_err(|e| e.to_string())?);
         let open = settings.clone();
+        let catalogs: Arc<Catalogs> = Arc::default();
+        let shared = catalogs.clone();
         let paths = (directory.log(), directory.store());
         let delivery_cell: Arc<OnceLock<Arc<Delivery>>> = Arc::default();
         let wakes = delivery_cell.clone();
-        let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, wakes));
+        let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, shared, wakes));
         let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
         tracing::debug!("state is up to the log");
         // An address that cannot be had is found out before the first credentials are made.
@@ -65,12 +72,15 @@ impl Server {
         let address = listener.local_addr().map_err(|e| e.to_string())?;
         let fresh_credentials = bootstrap(&engine, &keyring, &settings, directory.root()).await?;
         let delivery = start_delivery(&engine, &settings, &delivery_cell)?;
-        let destinations = Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep);
-        destinations.apply(&engine.control().current());
-        engine.control().on_change(Box::new(move |current| destinations.apply(current)));
+        let line = partner::Line::new(delivery.wire());
+        let sdk = Sdk::new(keyring.clone(), Accounts::new(engine.clone(), keyring.clone()), line);
+        let audiences = AudienceKeeper::new(engine.clone(), sdk.clone(), catalogs.clone(), settings.clock.clone());
+        let audiences = Arc::new(audiences);
+        follow_plans(&engine, &settings, &keyring, &delivery, &catalogs, &sdk, &audiences);
         let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         let (shutdown, stopped) = watch::channel(false);
         keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
+        tokio::spawn(audiences.run(stopped.clone()));
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let app = App::new(Parts {
             ingest: Arc::new(ingest::Ingest::new(
@@ -84,6 +94,10 @@ impl Server {
             public_url: url.clone(),
             egress: settings.egress.clone(),
             delivery: delivery.clone(),
+            instance_test: instance_test(&engine, &sdk, &catalogs, &delivery),
+            live_lists: live_lists(&engine, &sdk, &catalogs),
+            logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), &url)),
+            catalogs,
             backup: {
                 let keeper = keeper.clone();
                 Arc::new(move |to: &Path| keeper.backup(to))
@@ -120,6 +134,47 @@ impl Server {
     }
 }
 
+/// Keeps destinations, and what receivers are told of, equal to the newest plan.
+fn follow_plans(
+    engine: &Engine,
+    settings: &Settings,
+    keyring: &Arc<Keyring>,
+    delivery: &Arc<Delivery>,
+    catalogs: &Arc<Catalogs>,
+    sdk: &Sdk,
+    audiences: &Arc<AudienceKeeper>,
+) {
+    let destinations =
+        Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep, catalogs.clone(), sdk.clone());
+    destinations.apply(&engine.control().current());
+    let audiences = audiences.clone();
+    engine.control().on_change(Box::new(move |current| {
+        destinations.apply(current);
+        audiences.wake();
+    }));
+}
+
+fn instance_test(
+    engine: &Arc<Engine>,
+    sdk: &Sdk,
+    catalogs: &Arc<Catalogs>,
+    delivery: &Arc<Delivery>,
+) -> Arc<api::InstanceTest> {
+    let (engine, sdk, catalogs, delivery) = (engine.clone(), sdk.clone(), catalogs.clone(), delivery.clone());
+    Arc::new(move |sandbox, flow, profiles| {
+        let asked = (sandbox, flow, profiles);
+        Box::pin(sdk::try_instance(engine.clone(), sdk.clone(), catalogs.clone(), delivery.clone(), asked))
+    })
+}
+
+fn live_lists(engine: &Arc<Engine>, sdk: &Sdk, catalogs: &Arc<Catalogs>) -> Arc<api::LiveLists> {
+    let (engine, sdk, catalogs) = (engine.clone(), sdk.clone(), catalogs.clone());
+    let kept = Arc::<partner::Lookups>::default();
+    Arc::new(move |list| {
+        Box::pin(sdk::live_list(engine.clone(), sdk.clone(), catalogs.clone(), kept.clone(), list))
+    })
+}
+
 /// File that tells commands where the server of a data directory listens.
 pub(crate) const MARKER: &str = "server.json";
 
@@ -134,6 +189,7 @@ fn open_engine(
     settings: &Settings,
     log: &Path,
     store: &Path,
+    catalogs: Arc<Catalogs>,
     wakes: Arc<OnceLock<Arc<Delivery>>>,
 ) -> Result<Opened, String> {
     let log = Arc::new(LocalLog::open(log).map_err(|e| e.to_string())?);
@@ -148,7 +204,7 @@ fn open_engine(
         log.clone(),
         store.clone(),
         settings.clock.clone(),
-        Box::new(PlanCompiler::new()),
+        Box::new(PlanCompiler::new(catalogs)),
         engine::Options {
             partitions: settings.partitions,
             workers: worker_count(settings.workers),

@@ -1,14 +1,13 @@
-//! Joins engine and delivery: waiting exports become messages, outcomes become log entries, flows
-//! become destinations with their secrets unsealed.
+//! The engine's outbox as delivery sees it: waiting exports become messages, outcomes become log entries.
 
-use access::Keyring;
-use activation::{FlowPlan, Names};
-use delivery::{Auth, CredentialStyle, Delivery, Destination, Export, ExportKey, Outbox, Outcome, RetryPolicy, Secret};
-use engine::{Current, Engine, SandboxPlan, Waiting};
+use activation::{Filtered, FlowPlan, Names};
+use delivery::{BatchRecord, Export, ExportKey, Outbox, Outcome, ProfileExport};
+use destination::message::{SourceMembership, SourceProfile, Withheld};
+use engine::{Engine, SandboxPlan, Waiting};
+use model::codec;
 use model::{AudienceNo, FlowNo, NamespaceId, PartitionNo, SmolStr};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The engine's outbox as delivery sees it.
@@ -73,12 +72,50 @@ impl Outbox for EngineOutbox {
             .collect()
     }
 
+    fn fetch_profiles(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<ProfileExport> {
+        let Some((plan, _)) = self.flow(flow) else { return Vec::new() };
+        let names = PlanNames(&plan);
+        self.read(flow, partition, after_seq, limit)
+            .into_iter()
+            .map(|w| ProfileExport {
+                key: ExportKey { flow, partition, seq: w.seq },
+                profile: w.export.profile,
+                created: w.export.at,
+                source: source_profile(&w.export, &names),
+                lineage: w.export.lineage,
+            })
+            .collect()
+    }
+
+    fn record_batch(&self, flow: FlowNo, batch: &BatchRecord) {
+        // Without it nothing is lost: after the end of this process the request is batched anew.
+        if let Err(error) = self.engine.record_batch(flow, batch.id, encode_batch(batch)) {
+            tracing::warn!(flow = flow.0, %error, "a batch cannot be written down");
+        }
+    }
+
+    fn batches(&self, flow: FlowNo) -> Vec<BatchRecord> {
+        let rows = self.engine.batches(flow).unwrap_or_else(|error| {
+            tracing::warn!(flow = flow.0, %error, "batches of before cannot be read");
+            Vec::new()
+        });
+        rows.into_iter().filter_map(|(id, row)| decode_batch(flow, id, &row)).collect()
+    }
+
+    fn drop_batches(&self, batches: &[(FlowNo, u64)]) {
+        if let Err(error) = self.engine.drop_batches(batches) {
+            tracing::warn!(%error, "records of ended batches stay until the next start");
+        }
+    }
+
     fn report(&self, outcomes: Vec<(ExportKey, Outcome)>) {
         let outcomes: Vec<_> = outcomes
             .into_iter()
             .map(|(key, outcome)| {
                 let outcome = match outcome {
                     Outcome::Delivered { .. } => engine::Outcome::Delivered,
+                    Outcome::Filtered(Withheld::NotAMember) => engine::Outcome::Filtered(Filtered::NotAMember),
+                    Outcome::Filtered(_) => engine::Outcome::Filtered(Filtered::NoMappedIdentity),
                     Outcome::Dead { reason, attempts } => engine::Outcome::Dead { reason: reason.into(), attempts },
                 };
                 (key.flow, key.partition, key.seq, outcome)
@@ -102,6 +139,52 @@ impl Outbox for EngineOutbox {
     }
 }
 
+/// An export as the templates' source: codes and ids instead of numbers.
+fn source_profile(export: &activation::Export, names: &dyn Names) -> SourceProfile {
+    let membership = |m: &activation::ExportedMembership| {
+        Some(SourceMembership {
+            namespace: OWN_AUDIENCES,
+            id: names.audience(m.audience)?,
+            status: m.status,
+            since: m.since,
+            changed: m.changed,
+        })
+    };
+    SourceProfile {
+        memberships: export.memberships.iter().filter_map(membership).collect(),
+        identities: export.identities.iter().map(|i| (names.namespace(i.namespace), i.value.clone())).collect(),
+        attributes: export.attributes.clone(),
+    }
+}
+
+/// Namespace of the audiences that are evaluated here.
+const OWN_AUDIENCES: SmolStr = SmolStr::new_static("ups");
+
+fn encode_batch(batch: &BatchRecord) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + batch.pieces.len() * 8);
+    codec::put_u64(&mut out, u64::from(batch.attempts));
+    codec::put_u64(&mut out, batch.pieces.len() as u64);
+    for (key, nth) in &batch.pieces {
+        codec::put_u64(&mut out, u64::from(key.partition.0));
+        codec::put_u64(&mut out, key.seq);
+        codec::put_u64(&mut out, u64::from(*nth));
+    }
+    out
+}
+
+/// None for a row that cannot be read: its exports are batched anew.
+fn decode_batch(flow: FlowNo, id: u64, row: &[u8]) -> Option<BatchRecord> {
+    let mut reader = codec::Reader::new(row);
+    let attempts = reader.u32().ok()?;
+    let mut pieces = Vec::new();
+    for _ in 0..reader.len().ok()? {
+        let partition = PartitionNo(u16::try_from(reader.u64().ok()?).ok()?);
+        let seq = reader.u64().ok()?;
+        pieces.push((ExportKey { flow, partition, seq }, reader.u32().ok()?));
+    }
+    Some(BatchRecord { id, attempts, pieces })
+}
+
 /// Derived from the place in the log and the flow, so that a replay makes the same one.
 fn idempotency_key(flow: FlowNo, partition: PartitionNo, seq: u64) -> [u8; 16] {
     let mut hash = Sha256::new();
@@ -111,85 +194,4 @@ fn idempotency_key(flow: FlowNo, partition: PartitionNo, seq: u64) -> [u8; 16] {
     let mut key = [0; 16];
     key.copy_from_slice(&hash.finalize()[..16]);
     key
-}
-
-/// Keeps delivery's destinations equal to the enabled flows.
-pub(super) struct Destinations {
-    keyring: Arc<Keyring>,
-    delivery: Arc<Delivery>,
-    retry_aep: bool,
-    known: Mutex<HashMap<FlowNo, flows::HttpDestination>>,
-}
-
-impl Destinations {
-    pub(super) fn new(keyring: Arc<Keyring>, delivery: Arc<Delivery>, retry_aep: bool) -> Destinations {
-        Destinations { keyring, delivery, retry_aep, known: Mutex::default() }
-    }
-
-    /// Takes over what changed.
-    pub(super) fn apply(&self, current: &Current) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut wanted = HashMap::new();
-        for sandbox in current.plan.sandboxes.keys() {
-            let specs = flows::compile(&current.docs, *sandbox);
-            wanted.extend(specs.into_iter().filter(|f| f.enabled).map(|f| (f.no, f.destination)));
-        }
-        for flow in known.keys().filter(|f| !wanted.contains_key(f)) {
-            self.delivery.set_destination(*flow, None);
-        }
-        for (flow, spec) in &wanted {
-            if known.get(flow) == Some(spec) {
-                continue;
-            }
-            match self.destination(spec) {
-                Ok(destination) => self.delivery.set_destination(*flow, Some(Arc::new(destination))),
-                Err(reason) => {
-                    tracing::error!(flow = flow.0, reason, "a flow cannot deliver");
-                    self.delivery.set_destination(*flow, None);
-                }
-            }
-        }
-        *known = wanted;
-    }
-
-    fn destination(&self, spec: &flows::HttpDestination) -> Result<Destination, String> {
-        let url = |text: &str| delivery::Url::parse(text).map_err(|e| format!("a URL: {e}"));
-        let secret = |sealed: &str| {
-            let plain = self.keyring.unseal(sealed).map_err(|e| e.to_string())?;
-            Ok::<_, String>(Secret::from(plain.reveal().to_owned()))
-        };
-        let mut destination = Destination::new(url(&spec.endpoint)?);
-        destination.headers = spec.headers.iter().map(|(n, v)| (n.to_string(), Secret::from(v.to_string()))).collect();
-        destination.auth = match &spec.auth {
-            flows::Auth::None => Auth::None,
-            flows::Auth::Bearer { token_sealed } => Auth::Bearer(secret(token_sealed)?),
-            flows::Auth::ClientCredentials { token_url, client_id, client_secret_sealed, form } => {
-                Auth::ClientCredentials {
-                    token_url: url(token_url)?,
-                    client_id: client_id.clone(),
-                    client_secret: secret(client_secret_sealed)?,
-                    style: match form {
-                        flows::ClientCredentialsForm::Body => CredentialStyle::Body,
-                        flows::ClientCredentialsForm::Basic => CredentialStyle::Basic,
-                    },
-                }
-            }
-            flows::Auth::Password { token_url, client_id, client_secret_sealed, username, password_sealed } => {
-                Auth::Password {
-                    token_url: url(token_url)?,
-                    client_id: client_id.clone(),
-                    client_secret: secret(client_secret_sealed)?,
-                    username: username.clone(),
-                    password: secret(password_sealed)?,
-                }
-            }
-        };
-        destination.retry = match spec.retry {
-            flows::Retry::Aep => RetryPolicy::Aep,
-            flows::Retry::Default if self.retry_aep => RetryPolicy::Aep,
-            flows::Retry::Default => RetryPolicy::Default,
-        };
-        destination.concurrency_max = usize::from(spec.max_concurrency);
-        Ok(destination)
-    }
 }

@@ -1,7 +1,7 @@
 //! Tests of the queue alone.
 
 use super::*;
-use model::{FlowNo, Xid};
+use model::{FlowNo, PartitionNo, Xid};
 use proptest::prelude::*;
 
 fn export(name: u8, partition: u16, seq: u64, created: i64, lineage: &[u8]) -> Export {

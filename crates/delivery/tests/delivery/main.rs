@@ -2,6 +2,7 @@
 
 mod world;
 
+mod batching;
 mod destinations;
 mod hostile;
 mod oauth;

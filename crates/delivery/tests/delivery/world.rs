@@ -3,7 +3,9 @@
 #![expect(clippy::disallowed_methods, reason = "real requests on loopback take real time")]
 
 use clock::Clock;
-use delivery::{Delivery, Destination, Egress, Export, ExportKey, FlowMetrics, Outbox, Outcome, Settings};
+use delivery::{
+    BatchRecord, Delivery, Destination, Egress, Export, ExportKey, FlowMetrics, Outbox, Outcome, ProfileExport, Settings,
+};
 use model::{FlowNo, PartitionNo, Timestamp, Xid};
 use parking_lot::Mutex;
 use receiver::{Options, Record, Running, Script};
@@ -20,6 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Default)]
 pub(crate) struct Memory {
     waiting: Mutex<BTreeMap<ExportKey, Export>>,
+    profiles: Mutex<BTreeMap<ExportKey, ProfileExport>>,
+    batches: Mutex<BTreeMap<(FlowNo, u64), BatchRecord>>,
     reported: Mutex<Vec<(ExportKey, Outcome)>>,
 }
 
@@ -30,10 +34,30 @@ impl Outbox for Memory {
         self.waiting.lock().range(from..=to).take(limit).map(|(_, export)| export.clone()).collect()
     }
 
+    fn fetch_profiles(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<ProfileExport> {
+        let from = ExportKey { flow, partition, seq: after_seq + 1 };
+        let to = ExportKey { flow, partition, seq: u64::MAX };
+        self.profiles.lock().range(from..=to).take(limit).map(|(_, export)| export.clone()).collect()
+    }
+
+    fn record_batch(&self, flow: FlowNo, batch: &BatchRecord) {
+        self.batches.lock().insert((flow, batch.id), batch.clone());
+    }
+
+    fn batches(&self, flow: FlowNo) -> Vec<BatchRecord> {
+        self.batches.lock().range((flow, 0)..=(flow, u64::MAX)).map(|(_, batch)| batch.clone()).collect()
+    }
+
+    fn drop_batches(&self, batches: &[(FlowNo, u64)]) {
+        let mut kept = self.batches.lock();
+        batches.iter().for_each(|batch| drop(kept.remove(batch)));
+    }
+
     fn report(&self, outcomes: Vec<(ExportKey, Outcome)>) {
-        let mut waiting = self.waiting.lock();
+        let (mut waiting, mut profiles) = (self.waiting.lock(), self.profiles.lock());
         for (key, _) in &outcomes {
-            assert!(waiting.remove(key).is_some(), "{key:?} was reported twice");
+            let known = waiting.remove(key).is_some() || profiles.remove(key).is_some();
+            assert!(known, "{key:?} was reported twice");
         }
         self.reported.lock().extend(outcomes);
     }
@@ -44,6 +68,15 @@ impl Outbox for Memory {
 }
 
 impl Memory {
+    /// Commits an export of a batching flow.
+    pub(crate) fn commit(&self, export: ProfileExport) {
+        self.profiles.lock().insert(export.key, export);
+    }
+
+    pub(crate) fn outcomes(&self) -> Vec<(ExportKey, Outcome)> {
+        self.reported.lock().clone()
+    }
+
     /// What the engine does when a flow is disabled.
     pub(crate) fn withdraw(&self, seq: u64) {
         self.waiting.lock().retain(|key, _| key.seq != seq);
@@ -184,6 +217,7 @@ impl World {
 pub(crate) fn attempts(outcome: &Outcome) -> u32 {
     match outcome {
         Outcome::Delivered { attempts, .. } | Outcome::Dead { attempts, .. } => *attempts,
+        Outcome::Filtered(_) => 0,
     }
 }
 
@@ -191,5 +225,6 @@ pub(crate) fn reason(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Delivered { .. } => "delivered",
         Outcome::Dead { reason, .. } => reason,
+        Outcome::Filtered(_) => "filtered",
     }
 }

@@ -37,6 +37,7 @@ fn outcome() -> impl Strategy<Value = (FlowNo, u64, Outcome)> {
     let fate = prop_oneof![
         Just(Outcome::Delivered),
         (".{0,20}", any::<u32>()).prop_map(|(reason, attempts)| Outcome::Dead { reason: reason.into(), attempts }),
+        prop::sample::select(&activation::Filtered::ALL[..]).prop_map(Outcome::Filtered),
     ];
     (any::<u32>(), any::<u64>(), fate).prop_map(|(flow, seq, fate)| (FlowNo(flow), seq, fate))
 }

@@ -33,6 +33,7 @@ impl PartitionWorker {
                     self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
                     self.count(no, flow, instant, Movement::Died)?;
                 }
+                Outcome::Filtered(reason) => self.count(no, flow, instant, Movement::Withdrawn(reason))?,
             }
         }
         Ok(())

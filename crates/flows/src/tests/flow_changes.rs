@@ -151,7 +151,7 @@ fn actions_move_between_enabled_and_disabled() {
     refused(world.act(&id, "enable", None), "1457-400", &already);
     let disabled = world.act(&id, "DISABLE", None).unwrap();
     assert_eq!((disabled.status, &world.get_flow(&id)["state"]), (200, &json!("disabled")));
-    assert!(!compile(&world.docs, SandboxId(1))[0].enabled);
+    assert!(!compile(&world.docs, SandboxId(1), &SHIPPED)[0].enabled);
     refused(world.act(&id, "disable", None), "1458-400", &format!("flow {id} is disabled already"));
     refused(world.act(&id, "FINALIZE", None), "1402-400", "op FINALIZE is reserved for providers");
     refused(world.act(&id, "PUBLISH", None), "1436-400", "op PUBLISH: the flow is no draft");
@@ -164,7 +164,7 @@ fn actions_move_between_enabled_and_disabled() {
     refused(world.act(&id, "enable", Some("APPLY")), "1407-400", "subOp \"APPLY\" does not apply to enable");
     let marker = world.docs.n + 1;
     world.act(&id, "Enable", None).unwrap();
-    let flow = &compile(&world.docs, SandboxId(1))[0];
+    let flow = &compile(&world.docs, SandboxId(1), &SHIPPED)[0];
     assert_eq!((flow.enabled, flow.enabled_since_n), (true, marker));
 }
 
@@ -214,7 +214,7 @@ fn compiles_for_the_engine() {
         }],
         attributes: vec!["loyalty.points".into()],
         triggers: Triggers { attribute: true, segmentation: true, external_segmentation: true, identity: false },
-        destination: HttpDestination {
+        target: Target::Http(HttpDestination {
             endpoint: "https://in.example.org/p?k=1&a=b%20c&d=%20".into(),
             headers: vec![("X-A".into(), "1".into())],
             auth: Auth::ClientCredentials {
@@ -228,19 +228,19 @@ fn compiles_for_the_engine() {
             legacy_status: true,
             retry: Retry::Aep,
             max_concurrency: 8,
-        },
+        }),
         source_connection_id: source.as_str().into(),
         target_connection_id: target.as_str().into(),
     };
-    assert_eq!(compile(&world.docs, SandboxId(1)), [expected]);
-    assert_eq!(compile(&world.docs, SandboxId(2)), []);
+    assert_eq!(compile(&world.docs, SandboxId(1), &SHIPPED), [expected]);
+    assert_eq!(compile(&world.docs, SandboxId(2), &SHIPPED), []);
     // Unmapped and mapped again, the audience keeps the position of its first mapping.
     let path = "/transformations/0/params/segmentSelectors/selectors/0";
     world.patch_now(&id, &json!([{ "op": "remove", "path": path }])).unwrap();
-    assert_eq!(compile(&world.docs, SandboxId(1))[0].audiences, []);
+    assert_eq!(compile(&world.docs, SandboxId(1), &SHIPPED)[0].audiences, []);
     let again_ms = world.now.0;
     world.patch_now(&id, &json!([add("segmentSelectors", audience("aud-1"))])).unwrap();
-    let audience = &compile(&world.docs, SandboxId(1))[0].audiences[0];
+    let audience = &compile(&world.docs, SandboxId(1), &SHIPPED)[0].audiences[0];
     assert_eq!((audience.mapped_n, audience.created_ms), (first, again_ms));
     let used = |id: &str| dataflows::using_audience(&world.docs, SandboxId(1), id);
     assert_eq!((used("aud-1"), used("aud-2")), (Some(format!("{id} (Export)")), None));

@@ -114,14 +114,14 @@ fn target_connections_are_patched() {
     let id = world.usual_flow();
     let target = world.get_flow(&id)["targetConnectionIds"][0].as_str().unwrap().to_owned();
     let patch = |world: &mut World, body: Json| {
-        let shown = world.with(|c| target_connections::get(&world.docs, c, &target)).unwrap();
+        let shown = world.with(|c| target_connections::get(&world.docs, c, &target, &outside())).unwrap();
         let tag = shown["items"][0]["etag"].as_str().unwrap().to_owned();
         let decision =
             world.with(|c| target_connections::patch(&world.docs, c, &target, Some(&tag), &body, &outside()));
         world.accept(decision)
     };
     patch(&mut world, json!([{ "op": "add", "path": "/params/retry", "value": "aep" }])).unwrap();
-    assert_eq!(compile(&world.docs, SandboxId(1))[0].destination.retry, Retry::Aep);
+    assert_eq!(compile(&world.docs, SandboxId(1), &SHIPPED)[0].target.http().unwrap().retry, Retry::Aep);
     let refusal = patch(&mut world, json!([{ "op": "remove", "path": "/params/httpEndpoint" }]));
     refused(refusal, "1455-400", "params.httpEndpoint is missing");
 }

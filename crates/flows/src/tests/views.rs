@@ -20,18 +20,18 @@ fn the_error_body_has_all_shapes() {
 
 #[test]
 fn the_catalog_lists_what_is_served() {
-    let all = list_connection_specs(&Query::default()).unwrap();
+    let all = list_connection_specs(&SHIPPED, &Query::default()).unwrap();
     assert_eq!(all["items"].as_array().unwrap().len(), 3);
     for id in [HTTP_API, PROFILE_STORE, STREAMING_INLET] {
-        assert_eq!(get_connection_spec(id).unwrap()["items"][0]["id"], id);
+        assert_eq!(get_connection_spec(&SHIPPED, id).unwrap()["items"][0]["id"], id);
     }
-    let flow_spec = &get_flow_spec(HTTP_API_FLOW).unwrap()["items"][0];
+    let flow_spec = &get_flow_spec(&SHIPPED, HTTP_API_FLOW).unwrap()["items"][0];
     assert_eq!(flow_spec["sourceConnectionSpecIds"], json!([PROFILE_STORE]));
     assert_eq!(flow_spec["targetConnectionSpecIds"], json!([HTTP_API]));
     assert_eq!(flow_spec["providerId"], PROVIDER);
     let sources = Query::from_pairs(&[("property", "attributes.isSource=\"true\"")]).unwrap();
-    assert_eq!(list_connection_specs(&sources).unwrap()["items"].as_array().unwrap().len(), 2);
-    refused(get_flow_spec("x"), "1101-404", "flowSpecs not found with id = [x]");
+    assert_eq!(list_connection_specs(&SHIPPED, &sources).unwrap()["items"].as_array().unwrap().len(), 2);
+    refused(get_flow_spec(&SHIPPED, "x"), "1101-404", "flowSpecs not found with id = [x]");
     refused::<()>(
         Err(refuse_spec_write()),
         "1426-400",
@@ -83,7 +83,7 @@ fn runs_conserve_their_counts() {
     let mut world = World::new();
     let id = world.usual_flow();
     world.patch_now(&id, &json!([add("segmentSelectors", audience("aud-1"))])).unwrap();
-    let no = compile(&world.docs, SandboxId(1))[0].no;
+    let no = compile(&world.docs, SandboxId(1), &SHIPPED)[0].no;
     let hour = 1_769_990_400_000;
     let figures = |hour_start_ms: i64, waiting: u64| RunFigures {
         flow: no,

@@ -1,0 +1,131 @@
+//! `rivermouth author test`: the golden cases, generated cases, and rules that hold for all.
+//!
+//! Always: a case fails on any difference; with `--accept` the differences of requests become the expectation.
+
+use super::junit;
+use super::project::{CaseFile, Project, count};
+use crate::output::line;
+use destination::case::{Case, Mismatch, Run, Subject, accept, check, coverage, generate, run as run_case};
+use std::path::Path;
+
+/// What to do beside running.
+#[derive(Debug, Default)]
+pub(crate) struct Options<'a> {
+    pub(crate) accept: bool,
+    pub(crate) junit: Option<&'a Path>,
+    pub(crate) case: Option<&'a str>,
+}
+
+/// What became of one case.
+pub(crate) struct Verdict {
+    pub(crate) name: String,
+    /// The file; none for a generated case.
+    pub(crate) file: Option<String>,
+    pub(crate) mismatches: Vec<Mismatch>,
+    pub(crate) accepted: bool,
+}
+
+/// Runs the cases and prints what became of them.
+pub(crate) fn run(project: &Project, options: &Options<'_>) -> Result<(), String> {
+    project.findings.iter().for_each(|finding| line(&finding.to_string()));
+    let subject = project.subject()?;
+    let mut verdicts = Vec::new();
+    let mut runs: Vec<(&Case, Run)> = Vec::new();
+    for file in project.matching(options.case) {
+        let Some(case) = &file.case else { continue };
+        let done = run_case(subject, case);
+        verdicts.push(golden(project, subject, file, case, &done, options.accept)?);
+        runs.push((case, done));
+    }
+    if verdicts.is_empty() && options.case.is_some() {
+        return Err("no case has this name".to_owned());
+    }
+    if options.case.is_none() {
+        verdicts.extend(generated(subject, &project.cases, usize::MAX));
+    }
+    verdicts.iter().for_each(|verdict| line(&shown(verdict)));
+    let runs: Vec<(&Case, &Run)> = runs.iter().map(|(case, run)| (*case, run)).collect();
+    line(&coverage(subject, &runs));
+    if let Some(path) = options.junit {
+        let name = project.folder.as_ref().map_or("", |folder| &folder.name);
+        std::fs::write(path, junit::report(name, &verdicts)).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    end(&verdicts, project.findings.len())
+}
+
+fn end(verdicts: &[Verdict], faults: usize) -> Result<(), String> {
+    let failed = verdicts.iter().filter(|v| !v.mismatches.is_empty()).count();
+    let accepted = verdicts.iter().filter(|v| v.accepted).count();
+    let written = verdicts.iter().filter(|v| v.file.is_some()).count();
+    let kinds = format!("{} and {} generated", count(written, "written case"), verdicts.len() - written);
+    if accepted > 0 {
+        line(&format!("{} rewritten", count(accepted, "expectation")));
+    }
+    match (failed, faults) {
+        (0, 0) => {
+            line(&format!("{kinds} passed"));
+            Ok(())
+        }
+        (0, faults) => Err(format!("{}; {kinds} passed", count(faults, "fault"))),
+        (failed, _) => Err(format!("{failed} of {kinds} failed")),
+    }
+}
+
+fn golden(
+    project: &Project,
+    subject: &Subject,
+    file: &CaseFile,
+    case: &Case,
+    done: &Run,
+    accepts: bool,
+) -> Result<Verdict, String> {
+    let verdict = |case: &Case, done: &Run, accepted| {
+        let mut mismatches = done.mismatches.clone();
+        mismatches.extend(check(subject, case, done));
+        Verdict { name: file.name.clone(), file: Some(file.file.clone()), mismatches, accepted }
+    };
+    if !accepts || done.passed() {
+        return Ok(verdict(case, done, false));
+    }
+    if file.file.ends_with(".json") {
+        return Err(format!("{}: --accept writes YAML; rename the file to .yaml", file.file));
+    }
+    let Some(text) = accept(&file.text, case, done) else { return Ok(verdict(case, done, false)) };
+    // What was written has to be what the next run reads; outcomes are never accepted.
+    let again = Case::parse(&file.name, &text).map_err(|error| format!("{}: {error}", file.file))?;
+    let done = run_case(subject, &again);
+    if text != file.text {
+        let path = project.dir.join(&file.file);
+        std::fs::write(&path, &text).map_err(|error| format!("{}: {error}", path.display()))?;
+    }
+    Ok(verdict(&again, &done, text != file.text))
+}
+
+/// The generated cases, in the manner of the written ones, each of at most so many profiles.
+pub(crate) fn generated(subject: &Subject, cases: &[CaseFile], profiles_max: usize) -> Vec<Verdict> {
+    let written: Vec<&Case> = cases.iter().filter_map(|file| file.case.as_ref()).collect();
+    let verdict = |case: Case| {
+        let done = run_case(subject, &case);
+        let mut mismatches: Vec<Mismatch> = done.mismatches.iter().filter(|m| m.diff.is_none()).cloned().collect();
+        mismatches.extend(check(subject, &case, &done));
+        Verdict { name: case.name, file: None, mismatches, accepted: false }
+    };
+    generate(subject, &written, profiles_max).into_iter().map(verdict).collect()
+}
+
+/// A verdict as people read it.
+pub(crate) fn shown(verdict: &Verdict) -> String {
+    let kind = if verdict.file.is_some() { "" } else { "generated: " };
+    let word = match (verdict.mismatches.is_empty(), verdict.accepted) {
+        (true, false) => "ok  ",
+        (true, true) => "new ",
+        (false, _) => "FAIL",
+    };
+    let mut text = format!("{word}  {kind}{}", verdict.name);
+    for mismatch in &verdict.mismatches {
+        for line in mismatch.what.lines().chain(mismatch.diff.iter().flat_map(|diff| diff.lines())) {
+            text.push_str(format!("\n      {line}").trim_end_matches(' '));
+        }
+    }
+    text
+}

@@ -1,0 +1,30 @@
+//! `rivermouth author validate`: everything that is wrong with a destination's folder.
+
+use super::project::{Project, count};
+use crate::output::line;
+
+/// Prints the faults, if there are any.
+pub(crate) fn run(project: &Project) -> Result<(), String> {
+    let rendering = project.rendering();
+    let findings = || project.findings.iter().chain(&rendering);
+    findings().for_each(|finding| line(&finding.to_string()));
+    match findings().count() {
+        0 => {
+            line(&summary(project));
+            Ok(())
+        }
+        faults => Err(count(faults, "fault")),
+    }
+}
+
+fn summary(project: &Project) -> String {
+    let Some(folder) = &project.folder else { return String::new() };
+    let parts = [
+        (folder.servers.len(), "server"),
+        (folder.audience_templates.len(), "audience template"),
+        (folder.credentials.len(), "credential"),
+        (project.cases.len(), "case"),
+    ];
+    let parts: Vec<String> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, of)| count(*n, of)).collect();
+    format!("{} is valid: {}", folder.name, parts.join(", "))
+}

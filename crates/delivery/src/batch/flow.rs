@@ -1,0 +1,450 @@
+//! One batching flow: a task that fetches, fills buckets, starts attempts, and reports outcomes.
+//!
+//! In: wakes, a destination, ends of attempts, the clock. Out: attempts on tasks of their own,
+//! outcomes to the reporter, metrics. All decisions are made in this one task.
+//!
+//! Always: as in the flow of single exports (`flow.rs`); besides, what was cut into pieces by one
+//! design of a destination is forgotten and read again when another design takes its place.
+
+use super::attempt::{self, Parcel, Verdict};
+use super::gather::{Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
+use super::line::Lines;
+use super::target::Target;
+use crate::flow::{Handle, Room, UNREACHABLE_MS};
+use crate::http::Failure;
+use crate::metrics::Class;
+use crate::pace::{Pace, Signal, Ticket};
+use crate::port::{ExportKey, Outbox, Outcome, ProfileExport};
+use crate::reader::{FETCH_MIN, Fetch, Reader};
+use destination::message::{GroupKey, Judgement, Slice, SliceOutcome, Withheld};
+use model::{FlowNo, Timestamp};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+use tokio::sync::mpsc;
+
+type SliceChange = Change<Arc<GroupKey>, Slice>;
+
+enum Event {
+    Ended(Attempt),
+    Read(u64, Vec<(Fetch, Vec<(SliceChange, Note)>)>),
+}
+
+/// How many identities a change tells of, or why it has no pieces.
+struct Note {
+    identities: u32,
+    withheld: Option<Withheld>,
+}
+
+struct Attempt {
+    parcel: Parcel,
+    ticket: Ticket,
+    target: Arc<Target>,
+    verdict: Verdict,
+    took_us: u64,
+}
+
+struct Flow {
+    handle: Arc<Handle>,
+    room: Room,
+    reader: Reader,
+    lines: Lines<SliceChange>,
+    gather: Gather<Arc<GroupKey>, Slice>,
+    /// What outcomes tell of open changes beside their end.
+    notes: HashMap<ExportKey, Note>,
+    pace: Pace,
+    target: Option<Arc<Target>>,
+    tokens_before: u64,
+    disabled: u64,
+    ending: bool,
+    running: usize,
+    reading: bool,
+    events: mpsc::UnboundedSender<Event>,
+}
+
+/// Serves one batching flow until it is told to end.
+pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
+    let (events, mut heard) = mpsc::unbounded_channel();
+    let Some(first) = handle.control.lock().batching.clone() else { return };
+    let mut gather = Gather::new(first.caps());
+    let (outbox, no) = (room.outbox.clone(), handle.flow);
+    match tokio::task::spawn_blocking(move || outbox.batches(no)).await {
+        Ok(records) => gather.restore(records),
+        Err(_) => tracing::error!(flow = no.0, "batches of before cannot be read; they are batched anew"),
+    }
+    let mut flow = Flow {
+        reader: Reader::new(room.outbox.partitions()),
+        lines: Lines::default(),
+        gather,
+        notes: HashMap::new(),
+        handle,
+        room,
+        pace: Pace::new(1),
+        target: None,
+        tokens_before: 0,
+        disabled: 0,
+        ending: false,
+        running: 0,
+        reading: false,
+        events,
+    };
+    loop {
+        flow.obey();
+        let now = flow.room.clock.now();
+        flow.gather.wake_due(now);
+        flow.start_read();
+        flow.start_attempts(now);
+        flow.settle();
+        flow.show();
+        if flow.ending && flow.running == 0 {
+            return;
+        }
+        let next = flow.next_instant();
+        let clock = flow.room.clock.clone();
+        tokio::select! {
+            event = heard.recv() => {
+                let mut event = event;
+                while let Some(heard_event) = event {
+                    flow.hear(heard_event);
+                    event = heard.try_recv().ok();
+                }
+            }
+            () = flow.handle.notify.notified() => {}
+            () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
+        }
+    }
+}
+
+impl Flow {
+    /// Follows what the flow was told since the last turn.
+    fn obey(&mut self) {
+        let (target, disabled, ending) = {
+            let control = self.handle.control.lock();
+            (control.batching.clone(), control.disabled, control.ending)
+        };
+        self.ending = ending;
+        let was_disabled = std::mem::replace(&mut self.disabled, disabled) != disabled;
+        let target = if ending { None } else { target };
+        if let (Some(old), Some(new)) = (&self.target, &target)
+            && Arc::ptr_eq(old, new)
+        {
+            return;
+        }
+        if let Some(old) = &self.target {
+            self.tokens_before += old.batching.authorize.fetched();
+        }
+        match (&self.target, &target) {
+            (None, None) => {}
+            (Some(_), None) => self.forget(),
+            (None, Some(_)) => self.reader.resume(),
+            (Some(old), Some(new)) => {
+                let same = std::ptr::eq(old.batching.instance.design(), new.batching.instance.design());
+                if was_disabled || !same {
+                    self.forget();
+                    self.reader.resume();
+                } else {
+                    // A corrected destination is tried at once.
+                    self.gather.hurry();
+                }
+            }
+        }
+        if let Some(new) = &target {
+            self.pace = Pace::new(new.batching.concurrency_max);
+            self.gather.set_caps(new.caps());
+        }
+        self.target = target;
+    }
+
+    fn forget(&mut self) {
+        self.reader.void();
+        for change in self.lines.drain() {
+            self.notes.remove(&change.key);
+            self.reader.forget(change.key);
+        }
+        self.gather.forget();
+        self.settle();
+    }
+
+    fn start_read(&mut self) {
+        self.handle.take_marks(|partition| self.reader.mark(partition));
+        let Some(target) = self.target.clone() else { return };
+        if self.reading {
+            return;
+        }
+        let forced = self.lines.is_gated() && self.running == 0;
+        let (round, fetches) = self.reader.plan(self.room_left(), forced);
+        if fetches.is_empty() {
+            return;
+        }
+        self.reading = true;
+        let (outbox, events, flow) = (self.room.outbox.clone(), self.events.clone(), self.handle.flow);
+        tokio::task::spawn_blocking(move || {
+            let read = |f: Fetch| {
+                let found = outbox.fetch_profiles(flow, f.partition, f.after_seq, f.limit);
+                (f, found.into_iter().map(|export| cut(&target, export)).collect())
+            };
+            let found = fetches.into_iter().map(read).collect();
+            // No listener: the flow has ended.
+            let _ = events.send(Event::Read(round, found));
+        });
+    }
+
+    fn room_left(&self) -> usize {
+        let open_max = self.target.as_ref().map_or(0, |t| t.caps().open_max);
+        open_max.saturating_sub(self.gather.len() + self.lines.len())
+    }
+
+    fn start_attempts(&mut self, now: Timestamp) {
+        let Some(target) = self.target.clone() else { return };
+        let more = self.reading || (self.reader.is_behind() && self.room_left() >= FETCH_MIN);
+        while self.handle.unreported.load(Ordering::Acquire) < self.room.window * 4 {
+            if !self.pace.has_room(self.running, now) {
+                self.give_up_late(now);
+                return;
+            }
+            let Some(parcel) = self.gather.next(now, more) else { return };
+            let Some(ticket) = self.pace.start(self.running, now) else { return };
+            self.running += 1;
+            let guard = Guard { events: self.events.clone(), running: Some((parcel, ticket, target.clone())) };
+            tokio::spawn(guard.attempt(self.room.outbox.clone(), self.handle.flow));
+        }
+    }
+
+    /// After the span of the retries a change is dead, tried or not (design, §11.8).
+    fn give_up_late(&mut self, now: Timestamp) {
+        if self.pace.opens_at().is_none() {
+            return;
+        }
+        let is_late = |created: Timestamp| created.0.saturating_add(UNREACHABLE_MS) <= now.0;
+        while self.gather.next_created().is_some_and(is_late) {
+            let Some(parcel) = self.gather.next(now, false) else { return };
+            let reason = Arc::from("the destination could not be reached for 24 hours");
+            self.gather.ended(parcel.id, Ended::Dead(reason), false);
+        }
+    }
+
+    /// When to look again without being woken.
+    fn next_instant(&self) -> Option<Timestamp> {
+        self.target.as_ref()?;
+        let now = self.room.clock.now();
+        let due = self.gather.next_instant().map(|at| if at > now { at } else { Timestamp(now.0 + 50) });
+        [due, self.pace.opens_at().filter(|_| due.is_some())].into_iter().flatten().min()
+    }
+
+    fn hear(&mut self, event: Event) {
+        match event {
+            Event::Read(round, found) => {
+                self.reading = false;
+                for (fetch, changes) in found {
+                    self.take(round, fetch, changes);
+                }
+                self.lines.taken(&self.reader);
+                self.stage();
+                if self.gather.is_restoring() && !self.reader.is_behind() && !self.lines.is_gated() {
+                    self.gather.give_up_restoring();
+                }
+            }
+            Event::Ended(ended) => self.ended(ended),
+        }
+    }
+
+    fn take(&mut self, round: u64, fetch: Fetch, changes: Vec<(SliceChange, Note)>) {
+        if !self.reader.counts(round, fetch) {
+            return;
+        }
+        let count = changes.len();
+        for (change, note) in changes {
+            if self.reader.found(change.key, change.created) {
+                self.notes.insert(change.key, note);
+                self.lines.accept(change, round, &mut self.reader);
+            }
+        }
+        self.reader.ended(round, fetch, count);
+    }
+
+    fn stage(&mut self) {
+        for change in self.lines.take_ready() {
+            self.gather.stage(change);
+        }
+    }
+
+    fn ended(&mut self, attempt: Attempt) {
+        self.running -= 1;
+        let now = self.room.clock.now();
+        let Attempt { parcel, ticket, target, verdict, took_us } = attempt;
+        let signal = match &verdict {
+            Verdict::Judged { signal, .. } => *signal,
+            Verdict::Failed(failure) => failure.signal,
+            Verdict::Unsaid(_) => Signal::Nothing,
+        };
+        if self.target.as_ref().is_some_and(|current| Arc::ptr_eq(current, &target)) {
+            self.pace.ended(ticket, signal, now);
+        }
+        {
+            let mut metrics = self.handle.metrics.lock();
+            metrics.attempts += 1;
+            metrics.attempt_us.add(took_us);
+            match &verdict {
+                Verdict::Judged { class: Some(class), .. } => metrics.failures.add(*class),
+                Verdict::Judged { class: None, .. } => {}
+                Verdict::Failed(failure) => metrics.failures.add(failure.class),
+                Verdict::Unsaid(_) => metrics.failures.add(Class::Configuration),
+            }
+        }
+        let is_stopped = self.target.is_none();
+        let ended = decide(&target, &parcel, verdict, now, is_stopped);
+        self.gather.ended(parcel.id, ended, true);
+    }
+
+    /// Takes outcomes from the gather, reports them, and stages what waited for them.
+    fn settle(&mut self) {
+        loop {
+            let finished = self.gather.take_finished();
+            if finished.is_empty() {
+                break;
+            }
+            let now = self.room.clock.now();
+            let mut metrics = self.handle.metrics.lock();
+            for change in finished {
+                let note = self.notes.remove(&change.key);
+                let identities = note.as_ref().map_or(0, |note| note.identities);
+                let attempts = change.attempts;
+                let outcome = match change.end {
+                    ChangeEnd::Delivered => {
+                        metrics.delivered += 1;
+                        metrics.identities += u64::from(identities);
+                        metrics.latency_ms.add(now.0.saturating_sub(change.created.0).max(0) as u64);
+                        Some(Outcome::Delivered { attempts, at: now })
+                    }
+                    ChangeEnd::Dead(reason) => {
+                        metrics.dead += 1;
+                        Some(Outcome::Dead { reason: reason.to_string(), attempts })
+                    }
+                    ChangeEnd::Nothing => {
+                        Some(Outcome::Filtered(note.and_then(|n| n.withheld).unwrap_or(Withheld::NoIdentity)))
+                    }
+                    ChangeEnd::Again => {
+                        self.reader.forget(change.key);
+                        None
+                    }
+                };
+                if let Some(outcome) = outcome {
+                    self.room.reporter.report(&self.handle, change.key, outcome);
+                }
+                self.lines.finished(change.profile, &self.reader);
+            }
+            drop(metrics);
+            self.stage();
+        }
+        for id in self.gather.take_closed() {
+            self.room.reporter.batch_ended(self.handle.flow, id);
+        }
+    }
+
+    /// Shows the present state in the metrics.
+    fn show(&self) {
+        let mut metrics = self.handle.metrics.lock();
+        metrics.in_flight = self.running;
+        metrics.queued = self.gather.len() + self.lines.len();
+        metrics.backing_off = self.gather.backing_off();
+        metrics.concurrency = self.pace.limit();
+        metrics.circuit_open = self.pace.is_open();
+        metrics.tokens_fetched = self.tokens_before + self.target.as_ref().map_or(0, |t| t.batching.authorize.fetched());
+    }
+}
+
+/// Cuts an export into what each group gets of it.
+fn cut(target: &Target, export: ProfileExport) -> (SliceChange, Note) {
+    let instance = &target.batching.instance;
+    let profile = instance.target(&export.source);
+    let slices = instance.slices(&profile);
+    let note = Note {
+        identities: slices.iter().map(|slice| slice.identities).sum(),
+        withheld: if slices.is_empty() { instance.withheld(&profile) } else { None },
+    };
+    let piece =
+        |slice: Slice| Piece { group: slice.group.clone(), part: slice.lane, users: slice.users, payload: slice };
+    let change = Change {
+        key: export.key,
+        profile: export.profile,
+        lineage: export.lineage,
+        created: export.created,
+        pieces: slices.into_iter().map(piece).collect(),
+    };
+    (change, note)
+}
+
+/// What a verdict means for the shipment, under the retry policy.
+fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is_stopped: bool) -> Ended {
+    let attempts = parcel.attempts + 1;
+    let again = |retry_after_ms: Option<i64>| {
+        let wait = target.retry().next_wait_ms(attempts, &parcel.idempotency_key(), retry_after_ms)?;
+        Some(Timestamp(now.0.saturating_add(wait)))
+    };
+    let retry_or_die = |reason: String, retry_after_ms: Option<i64>| match again(retry_after_ms) {
+        Some(_) if is_stopped => Ended::Forget,
+        Some(at) => Ended::Retry(at),
+        None => Ended::Dead(reason.into()),
+    };
+    match verdict {
+        Verdict::Unsaid(reason) => Ended::Bisect(reason.into()),
+        Verdict::Failed(failure) if failure.retry => retry_or_die(failure.reason, failure.retry_after_ms),
+        Verdict::Failed(failure) => Ended::Dead(failure.reason.into()),
+        Verdict::Judged { judgement, retry_after_ms, .. } => match judgement {
+            Judgement::AllDelivered => Ended::Delivered,
+            Judgement::AllRetry { reason } => retry_or_die(reason, retry_after_ms),
+            Judgement::AllRejected { reason, whole_batch: true } => Ended::Bisect(reason.into()),
+            Judgement::AllRejected { reason, whole_batch: false } => Ended::Dead(reason.into()),
+            Judgement::PerSlice(outcomes) => {
+                let at = again(retry_after_ms);
+                let end = |outcome| match outcome {
+                    SliceOutcome::Delivered => PieceEnd::Delivered,
+                    SliceOutcome::Rejected { reason } => PieceEnd::Dead(reason.into()),
+                    SliceOutcome::Retry { reason } if at.is_none() => PieceEnd::Dead(reason.into()),
+                    SliceOutcome::Retry { .. } => PieceEnd::Retry,
+                };
+                Ended::Each(outcomes.into_iter().map(end).collect(), at.unwrap_or(now))
+            }
+        },
+    }
+}
+
+/// Tells the flow how an attempt ended, even if it panicked.
+struct Guard {
+    events: mpsc::UnboundedSender<Event>,
+    running: Option<(Parcel, Ticket, Arc<Target>)>,
+}
+
+impl Guard {
+    #[expect(clippy::disallowed_methods, reason = "measures how long an answer takes")]
+    async fn attempt(mut self, outbox: Arc<dyn Outbox>, flow: FlowNo) {
+        if let Some((parcel, _, target)) = &self.running
+            && !parcel.recorded
+            && target.caps().users_max > 1
+        {
+            let record = parcel.record();
+            if tokio::task::spawn_blocking(move || outbox.record_batch(flow, &record)).await.is_err() {
+                return self.tell(Verdict::Failed(Failure::cut_off()), 0);
+            }
+        }
+        let started = Instant::now();
+        if let Some((parcel, _, target)) = &self.running {
+            let verdict = attempt::deliver(target, parcel).await;
+            self.tell(verdict, started.elapsed().as_micros() as u64);
+        }
+    }
+
+    fn tell(&mut self, verdict: Verdict, took_us: u64) {
+        if let Some((parcel, ticket, target)) = self.running.take() {
+            // No listener: the flow was dropped.
+            let _ = self.events.send(Event::Ended(Attempt { parcel, ticket, target, verdict, took_us }));
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.tell(Verdict::Failed(Failure::cut_off()), 0);
+    }
+}

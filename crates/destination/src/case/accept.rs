@@ -1,0 +1,92 @@
+//! Writes what a case gave into its file, as its expectation.
+//!
+//! In: the text of a case file, the case and its run. Out: the text with `expect` (and `alias` and `error` of an event)
+//! replaced. Always: every other line stays as it is, comments included; the result reads as a case that passes.
+
+use super::expect::json;
+use super::file::Case;
+use super::run::Run;
+use crate::folder::Folder;
+use crate::message::Request;
+use serde_json::{Map, Value as Json};
+
+/// The text of the case file with the requests of the run as its expectation. None if a request cannot be composed:
+/// there is nothing to accept then.
+pub fn accept(text: &str, case: &Case, run: &Run) -> Option<String> {
+    let mut requests = Vec::new();
+    for (at, exchange) in run.exchanges.iter().enumerate() {
+        requests.push(expectation(exchange.request.as_ref().ok()?, case, at));
+    }
+    let mut text = replace(text, "expect", Some(&Json::Array(requests)));
+    if case.is_of_audience() {
+        let value = |given: &Option<String>| given.as_ref().map(|text| Json::from(text.as_str()));
+        text = replace(&text, "alias", value(&run.alias).as_ref());
+        // A part of the message that still is one stays as it was written.
+        if case.error.as_ref().is_none_or(|part| !run.error.as_ref().is_some_and(|error| error.contains(part))) {
+            text = replace(&text, "error", value(&run.error).as_ref());
+        }
+    }
+    Some(text)
+}
+
+/// One request as a case expects it: the headers that were named before, or all.
+fn expectation(request: &Request, case: &Case, at: usize) -> Json {
+    let before = case.expect.as_ref().and_then(|all| all.get(at));
+    let mut fields = Map::new();
+    fields.insert("method".to_owned(), request.method.into());
+    fields.insert("url".to_owned(), request.url.as_str().into());
+    let named = |name: &str| before.is_none_or(|b| b.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)));
+    let headers = request.headers.iter().filter(|(name, _)| named(name));
+    let headers: Map<String, Json> = headers.map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    if !headers.is_empty() {
+        fields.insert("headers".to_owned(), headers.into());
+    }
+    if let Some(body) = &request.body {
+        let as_text = before.is_some_and(|b| b.body_text.is_some());
+        match json(body).filter(|_| !as_text) {
+            Some(json) => fields.insert("body".to_owned(), json),
+            None => fields.insert("bodyText".to_owned(), body.as_str().into()),
+        };
+    }
+    fields.into()
+}
+
+/// The text with the value of a top-level field replaced; at the end if it was not there, gone without a value.
+fn replace(text: &str, name: &str, value: Option<&Json>) -> String {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let start = lines.iter().position(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')));
+    let new = value.map(|value| field(name, value)).unwrap_or_default();
+    let Some(start) = start else {
+        let gap = if text.is_empty() || text.ends_with('\n') || new.is_empty() { "" } else { "\n" };
+        return format!("{text}{gap}{new}");
+    };
+    let end = end(&lines, start);
+    [lines[..start].concat(), new, lines[end..].concat()].concat()
+}
+
+/// Where the next field begins, with the comments and empty lines before it.
+fn end(lines: &[&str], start: usize) -> usize {
+    let inside = |line: &str| line.starts_with([' ', '\t', '-', ']', '}']);
+    let mut end = start + 1;
+    for (at, line) in lines.iter().enumerate().skip(start + 1) {
+        let line = line.trim_end_matches(['\n', '\r']);
+        if inside(line) && !line.starts_with("---") {
+            end = at + 1;
+        } else if !line.is_empty() && !line.starts_with('#') {
+            break;
+        }
+    }
+    end
+}
+
+/// The field as a folder writes its case files.
+fn field(name: &str, value: &Json) -> String {
+    const CASE: &str = "case";
+    let field: Map<String, Json> = [(name.to_owned(), value.clone())].into_iter().collect();
+    let mut files = Folder::from_api(&Json::Null, &[], &[], &[], &[(CASE.to_owned(), field.into())]);
+    let mut text = files.remove(&format!("cases/{CASE}.yaml")).unwrap_or_default();
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text
+}

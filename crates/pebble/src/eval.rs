@@ -1,0 +1,637 @@
+//! Expressions to values.
+//!
+//! In: the tree of an expression. Out: a value that borrows from the context as long as it can. Always: in strict
+//! mode a missing name is a fault that only `default` and `is defined` may catch.
+
+use crate::error::{Fault, Raised, Span, fault, nearest};
+use crate::filters::Run;
+use crate::operators;
+use crate::predicates::Predicate;
+use crate::render::Renderer;
+use crate::scope::{Held, NULL, Near, Val};
+use crate::tree::*;
+use crate::value::Value;
+use crate::{filters, functions, predicates};
+
+#[cold]
+fn missing(what: &str, name: &str, span: Span) -> Box<Fault> {
+    let mut fault = fault(format!("{what} `{name}` does not exist")).at(span);
+    fault.missing = true;
+    fault
+}
+
+/// Follows static names from a variable.
+#[inline]
+fn walk<'v>(start: Near<'v>, segments: &[Segment]) -> Option<&'v Value> {
+    let (mut value, rest) = match (start, segments) {
+        (Near::Value(value), rest) => (value, rest),
+        (Near::Entry(entry), [first, rest @ ..]) => match first.name.as_str() {
+            "value" => (&entry.1, rest),
+            "key" => (&entry.0, rest),
+            _ => return None,
+        },
+        (Near::Entry(_), []) => return None,
+    };
+    for segment in rest {
+        let Value::Map(map) = value else { return None };
+        value = map.get_near(&segment.name, &segment.near)?;
+    }
+    Some(value)
+}
+
+impl<'a> Renderer<'a> {
+    /// The value of an expression; entries, loops and views stay what they are.
+    pub(crate) fn eval(&mut self, expr: &'a Expr) -> Raised<Val<'a>> {
+        match expr {
+            Expr::Const(value) => Ok(Val::Ref(value)),
+            Expr::Var(var) => self.variable(var),
+            Expr::Path(path) => self.path(&path.0, &path.1),
+            Expr::Index(index) => {
+                let base = self.eval(&index.0)?;
+                let key = self.value(&index.1)?;
+                self.attribute(base, &key, index.2)
+            }
+            Expr::Method(method) => self.method(method),
+            Expr::List(items) => self.list(items),
+            Expr::Map(entries) => self.map(entries),
+            Expr::Concat(parts) => self.concat(parts),
+            Expr::Binary(binary) => self.binary(binary),
+            Expr::Unary(unary) => self.unary(unary.0, &unary.1, unary.2),
+            Expr::Ternary(ternary) => {
+                let yes = self.choose(ternary)?;
+                self.eval(if yes { &ternary.1 } else { &ternary.2 })
+            }
+            Expr::Filter(call) => self.filter(call),
+            Expr::Test(test) => Ok(Val::Own(Value::Bool(self.test(test)?))),
+            Expr::Call(call) => self.call(call).map_err(|f| f.at(call.span)),
+            Expr::PathMacro(path) => self.path_macro(path),
+            Expr::Block(..) | Expr::Parent(..) | Expr::Body(..) | Expr::Escape(..) => self.rendered(expr),
+        }
+    }
+
+    /// The value of an expression that is a plain walk through variables, read in place.
+    /// `None` says nothing: the full evaluation decides.
+    #[inline]
+    pub(crate) fn peek(&self, expr: &'a Expr) -> Option<&Value> {
+        match expr {
+            Expr::Const(value) => Some(value),
+            Expr::Path(path) => match &path.0 {
+                Expr::Var(var) => walk(self.scopes.near(&var.name, &var.near)?, &path.1),
+                _ => None,
+            },
+            Expr::Var(var) => walk(self.scopes.near(&var.name, &var.near)?, &[]),
+            _ => None,
+        }
+    }
+
+    /// As `peek`, for what is borrowed from the context.
+    #[inline]
+    fn reach(&self, expr: &'a Expr) -> Option<&'a Value> {
+        match expr {
+            Expr::Const(value) => Some(value),
+            Expr::Path(path) => match &path.0 {
+                Expr::Var(var) => walk(self.scopes.borrowed(&var.name, &var.near)?, &path.1),
+                _ => None,
+            },
+            Expr::Var(var) => walk(self.scopes.borrowed(&var.name, &var.near)?, &[]),
+            _ => None,
+        }
+    }
+
+    /// As `eval`, as a plain value.
+    #[inline]
+    pub(crate) fn value(&mut self, expr: &'a Expr) -> Raised<Held<'a>> {
+        if let Some(value) = self.reach(expr) {
+            return Ok(Held::Ref(value));
+        }
+        self.made(expr)
+    }
+
+    fn made(&mut self, expr: &'a Expr) -> Raised<Held<'a>> {
+        match self.eval(expr)? {
+            Val::Ref(value) => Ok(Held::Ref(value)),
+            Val::Own(value) => Ok(Held::Own(value)),
+            other => Ok(self.held(other)),
+        }
+    }
+
+    /// What is rendered rather than computed, as text.
+    fn rendered(&mut self, expr: &'a Expr) -> Raised<Val<'a>> {
+        let mut text = self.scratch.pop().unwrap_or_default();
+        self.print(expr, &mut text)?;
+        self.charge(text.len())?;
+        let safe = matches!(expr, Expr::Escape(..));
+        let result = if safe { Value::Safe(text.as_str().into()) } else { Value::Str(text.as_str().into()) };
+        self.give_back(text);
+        Ok(Val::Own(result))
+    }
+
+    #[inline]
+    fn variable(&mut self, var: &'a Var) -> Raised<Val<'a>> {
+        match self.scopes.get(&var.name, &var.near) {
+            Some(value) => Ok(value),
+            None => self.global(&var.name.text, var.span),
+        }
+    }
+
+    #[cold]
+    fn global(&mut self, name: &'a str, span: Span) -> Raised<Val<'a>> {
+        match name {
+            "_context" => Ok(self.scopes.view()),
+            "locale" => Ok(Val::Own(Value::Str("en_US".into()))),
+            _ if self.strict => Err(missing("variable", name, span)),
+            _ => Ok(Val::Ref(&NULL)),
+        }
+    }
+
+    #[inline]
+    fn path(&mut self, base: &'a Expr, segments: &'a [Segment]) -> Raised<Val<'a>> {
+        let mut value = match base {
+            Expr::Var(var) => self.variable(var)?,
+            base => self.eval(base)?,
+        };
+        for segment in segments {
+            value = match value {
+                Val::Ref(Value::Map(map)) => match map.get_near(&segment.name, &segment.near) {
+                    Some(found) => Val::Ref(found),
+                    None if self.strict => return Err(missing("attribute", &segment.name, segment.span)),
+                    None => return Ok(Val::Ref(&NULL)),
+                },
+                Val::Entry(entry) if segment.name == "value" => Val::Ref(&entry.1),
+                Val::Entry(entry) if segment.name == "key" => Val::Ref(&entry.0),
+                other => self.named_attribute(other, segment)?,
+            };
+        }
+        Ok(value)
+    }
+
+    fn named_attribute(&mut self, base: Val<'a>, segment: &'a Segment) -> Raised<Val<'a>> {
+        let name = segment.name.as_str();
+        let found = match base {
+            Val::Loop(at) => at.field(name).map(Val::Own),
+            Val::View(_) if self.strict => return Err(fault("`_context` is not for strict mode").at(segment.span)),
+            Val::View(frame) => return Ok(self.scopes.get_of_view(frame, name).unwrap_or(Val::Ref(&NULL))),
+            Val::Own(Value::Map(map)) => map.get(name).cloned().map(Val::Own),
+            Val::Own(Value::Entry(entry)) => match name {
+                "key" => Some(Val::Own(entry.0.clone())),
+                "value" => Some(Val::Own(entry.1.clone())),
+                _ => None,
+            },
+            Val::Ref(Value::Null) | Val::Own(Value::Null) => None,
+            other => {
+                let key = Value::Str(segment.name.clone());
+                return self.attribute(other, &key, segment.span);
+            }
+        };
+        match found {
+            Some(value) => Ok(value),
+            None if self.strict => Err(missing("attribute", name, segment.span)),
+            None => Ok(Val::Ref(&NULL)),
+        }
+    }
+
+    /// `a[key]`, with any key.
+    fn attribute(&mut self, base: Val<'a>, key: &Value, span: Span) -> Raised<Val<'a>> {
+        if let (Val::View(_), true) = (&base, self.strict) {
+            return Err(fault("`_context` is not for strict mode").at(span));
+        }
+        if let (Val::View(frame), Value::Str(name)) = (&base, key) {
+            return Ok(self.scopes.get_of_view(*frame, name).unwrap_or(Val::Ref(&NULL)));
+        }
+        if let (Val::Ref(Value::Map(map)), Value::Str(name)) = (&base, key)
+            && let Some(found) = map.get(name)
+        {
+            return Ok(Val::Ref(found));
+        }
+        let held = self.held(base);
+        let found = match (&held, self.changed.is_empty()) {
+            (Held::Ref(value), true) => operators::attribute(value, key, &self.changed).map(|f| f.map(Held::val)),
+            (value, _) => operators::attribute(value, key, &self.changed).map(|f| f.map(|h| Val::Own(h.owned()))),
+        };
+        match found.map_err(|f| f.at(span))? {
+            Some(value) => Ok(value),
+            None if self.strict => Err(missing("attribute", &self.shown(key), span)),
+            None => Ok(Val::Ref(&NULL)),
+        }
+    }
+
+    fn path_macro(&mut self, path: &'a PathMacro) -> Raised<Val<'a>> {
+        let mut value = self.variable(&path.root)?;
+        for (i, step) in path.rest.iter().enumerate() {
+            value = match step {
+                Step::Name(name) if path.headers_from.is_some_and(|from| i >= from) => {
+                    let held = self.held(value);
+                    let Value::Map(map) = &*held else {
+                        return self.attribute(held.val(), &Value::Str(name.clone()), path.span);
+                    };
+                    let same = |k: &Value| matches!(k, Value::Str(s) if s.eq_ignore_ascii_case(name));
+                    match map.entries.iter().find(|(k, _)| same(k)) {
+                        Some((_, found)) => Val::Own(found.clone()),
+                        None if self.strict => return Err(missing("header", name, path.span)),
+                        None => return Ok(Val::Ref(&NULL)),
+                    }
+                }
+                Step::Name(name) => self.attribute(value, &Value::Str(name.clone()), path.span)?,
+                Step::Index(index) => self.attribute(value, &Value::Long(*index as i64), path.span)?,
+            };
+        }
+        Ok(value)
+    }
+
+    fn list(&mut self, items: &'a [Expr]) -> Raised<Val<'a>> {
+        self.charge(size_of::<Value>() * (items.len() + 2))?;
+        let mut values = Vec::with_capacity(items.len());
+        for item in items {
+            values.push(self.value(item)?.owned());
+        }
+        operators::list(values).map(Val::Own)
+    }
+
+    fn map(&mut self, entries: &'a [(Expr, Expr)]) -> Raised<Val<'a>> {
+        self.charge(2 * size_of::<Value>() * (entries.len() + 2))?;
+        let mut values: Vec<(Value, Value)> = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let key = self.value(key)?.owned();
+            let value = self.value(value)?.owned();
+            values.push((key, value));
+        }
+        operators::literal_map(values, &self.changed).map(Val::Own)
+    }
+
+    fn concat(&mut self, parts: &'a [Expr]) -> Raised<Val<'a>> {
+        let mut text = self.scratch.pop().unwrap_or_default();
+        for part in parts {
+            let value = self.eval(part)?;
+            self.print_val(&value, &mut text)?;
+        }
+        self.charge(text.len())?;
+        let result = Value::Str(text.as_str().into());
+        self.give_back(text);
+        Ok(Val::Own(result))
+    }
+
+    fn binary(&mut self, binary: &'a Binary) -> Raised<Val<'a>> {
+        if let (Op::Add | Op::Subtract | Op::Multiply, Some(Value::Long(a)), Some(Value::Long(b))) =
+            (binary.op, self.peek(&binary.left), self.peek(&binary.right))
+        {
+            return Ok(Val::Own(Value::Long(match binary.op {
+                Op::Add => a.wrapping_add(*b),
+                Op::Subtract => a.wrapping_sub(*b),
+                _ => a.wrapping_mul(*b),
+            })));
+        }
+        match binary.op {
+            Op::And | Op::Or | Op::Contains => self.verdict(binary).map(|b| Val::Own(Value::Bool(b))),
+            Op::Equal | Op::NotEqual | Op::Less | Op::Greater | Op::LessEqual | Op::GreaterEqual => {
+                self.verdict(binary).map(|b| Val::Own(Value::Bool(b)))
+            }
+            Op::Range => {
+                let args = vec![Some(self.value(&binary.left)?), Some(self.value(&binary.right)?), None];
+                functions::range(self, args).map(Val::Own).map_err(|f| f.at(binary.span))
+            }
+            Op::Add => {
+                let (left, right) = self.operands(binary)?;
+                operators::add(self, left, right).map(Val::Own).map_err(|f| f.at(binary.span))
+            }
+            op => {
+                let (left, right) = self.operands(binary)?;
+                if let (Op::Subtract, Value::List(list)) = (op, &*left) {
+                    return operators::remove(self, list, &right).map(Val::Own);
+                }
+                operators::arithmetic(op, &left, &right).map(Val::Own).map_err(|f| f.at(binary.span))
+            }
+        }
+    }
+
+    fn operands(&mut self, binary: &'a Binary) -> Raised<(Held<'a>, Held<'a>)> {
+        let left = self.value(&binary.left).map_err(Fault::uncatchable)?;
+        let right = self.value(&binary.right).map_err(Fault::uncatchable)?;
+        Ok((left, right))
+    }
+
+    /// The operators that say yes or no.
+    fn verdict(&mut self, binary: &'a Binary) -> Raised<bool> {
+        match binary.op {
+            Op::And => Ok(self.truth(&binary.left).map_err(|f| f.at(binary.span))?
+                && self.truth(&binary.right).map_err(|f| f.at(binary.span))?),
+            Op::Or => Ok(self.truth(&binary.left).map_err(|f| f.at(binary.span))?
+                || self.truth(&binary.right).map_err(|f| f.at(binary.span))?),
+            Op::Contains => {
+                let left = self.value(&binary.left)?;
+                if matches!(*left, Value::Null) {
+                    return Ok(false);
+                }
+                let right = self.value(&binary.right)?;
+                operators::contains(&left, &right, &self.changed).map_err(|f| f.at(binary.span))
+            }
+            Op::Equal | Op::NotEqual => {
+                if let (Some(left), Some(right)) = (self.peek(&binary.left), self.peek(&binary.right)) {
+                    return Ok(operators::same(left, right, &self.changed) == (binary.op == Op::Equal));
+                }
+                let (left, right) = self.operands(binary)?;
+                Ok(operators::same(&left, &right, &self.changed) == (binary.op == Op::Equal))
+            }
+            op => {
+                if let (Some(left), Some(right)) = (self.peek(&binary.left), self.peek(&binary.right)) {
+                    return operators::compare(op, left, right).map_err(|f| f.at(binary.span));
+                }
+                let (left, right) = self.operands(binary)?;
+                operators::compare(op, &left, &right).map_err(|f| f.at(binary.span))
+            }
+        }
+    }
+
+    /// The truth of a condition; null is refused in strict mode.
+    pub(crate) fn truth(&mut self, expr: &'a Expr) -> Raised<bool> {
+        match expr {
+            Expr::Binary(binary)
+                if !matches!(
+                    binary.op,
+                    Op::Range | Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo
+                ) =>
+            {
+                self.verdict(binary)
+            }
+            Expr::Test(test) => self.test(test),
+            Expr::Unary(unary) if unary.0 == Sign::Not => Ok(!self.truth(&unary.1).map_err(|f| f.at(unary.2))?),
+            expr => {
+                if let Some(last) = self.loop_flag(expr) {
+                    return Ok(last);
+                }
+                let value = self.value(expr)?;
+                match (&*value, self.strict) {
+                    (Value::Null, true) => Err(fault("null is neither true nor false in strict mode")),
+                    (value, _) => operators::truth(value).map_err(|f| f.given(&self.shown(value))),
+                }
+            }
+        }
+    }
+
+    /// `loop.last` and `loop.first`, the conditions of nearly every list.
+    #[inline]
+    fn loop_flag(&self, expr: &'a Expr) -> Option<bool> {
+        let Expr::Path(path) = expr else { return None };
+        let (Expr::Var(var), [segment]) = (&path.0, path.1.as_slice()) else { return None };
+        let at = self.scopes.loop_at(&var.name)?;
+        match segment.name.as_str() {
+            "last" => Some(at.index == at.length - 1),
+            "first" => Some(at.index == 0),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn choose(&mut self, ternary: &'a (Expr, Expr, Expr, Span)) -> Raised<bool> {
+        if let Expr::Binary(binary) = &ternary.0
+            && matches!(binary.op, Op::Equal | Op::NotEqual | Op::Less | Op::Greater | Op::LessEqual | Op::GreaterEqual)
+        {
+            return self.verdict(binary);
+        }
+        if let Some(flag) = self.loop_flag(&ternary.0) {
+            return Ok(flag);
+        }
+        let value = self.value(&ternary.0)?;
+        operators::truth(&value).map_err(|f| f.at(ternary.3))
+    }
+
+    fn unary(&mut self, sign: Sign, child: &'a Expr, span: Span) -> Raised<Val<'a>> {
+        if sign == Sign::Not {
+            return Ok(Val::Own(Value::Bool(!self.truth(child).map_err(|f| f.at(span))?)));
+        }
+        let value = self.value(child)?;
+        let factor = Value::Long(if sign == Sign::Minus { -1 } else { 1 });
+        if matches!(*value, Value::List(_)) {
+            return Err(fault("a list has no sign").at(span));
+        }
+        operators::arithmetic(Op::Multiply, &value, &factor).map(Val::Own).map_err(|f| f.at(span))
+    }
+
+    fn test(&mut self, test: &'a TestCall) -> Raised<bool> {
+        let predicate = match &test.test {
+            Ok(predicate) => *predicate,
+            Err(name) => {
+                let mut fault = fault(format!("there is no test `{name}`")).at(test.span);
+                fault.suggestion = nearest(name, predicates::NAMES.iter().map(|(n, _)| *n));
+                return Err(fault);
+            }
+        };
+        for arg in &test.args {
+            self.value(arg)?;
+        }
+        if let Some(value) = self.peek(&test.input) {
+            return Ok(predicate.holds(value, &self.changed).map_err(|f| f.at(test.span))? != test.negated);
+        }
+        let value = match self.eval(&test.input) {
+            Ok(value) => value,
+            Err(fault) if fault.missing && predicate == Predicate::Defined => Val::Ref(&NULL),
+            Err(fault) => return Err(fault),
+        };
+        let holds = match &value {
+            Val::Ref(value) => predicate.holds(value, &self.changed),
+            Val::Own(value) => predicate.holds(value, &self.changed),
+            other => predicate.holds(&self.held(other.clone()), &self.changed),
+        };
+        Ok(holds.map_err(|f| f.at(test.span))? != test.negated)
+    }
+
+    fn call(&mut self, call: &'a Call) -> Raised<Val<'a>> {
+        if let Some((function, bound)) = &call.function {
+            let args = self.bound(bound)?;
+            self.step(1)?;
+            return (function.run)(self, args).map(Val::Own);
+        }
+        match self.find_macro(&call.name) {
+            Some((template, found)) => self.invoke(template, found, &call.args),
+            None => {
+                let mut fault = fault(format!("there is no function or macro `{}`", call.name));
+                let mut known: Vec<&str> = functions::names(&self.template.options).collect();
+                known.extend(self.template.macros.keys().map(|name| name.as_str()));
+                fault.suggestion = nearest(&call.name, known);
+                Err(fault)
+            }
+        }
+    }
+
+    fn invoke(&mut self, template: &'a crate::Template, found: &'a Macro, args: &'a Args) -> Raised<Val<'a>> {
+        let mut positional = Vec::with_capacity(args.positional.len());
+        for arg in &args.positional {
+            positional.push(self.eval(arg)?);
+        }
+        let mut named = Vec::with_capacity(args.named.len());
+        for (name, arg) in &args.named {
+            named.push((name.as_str(), self.eval(arg)?));
+        }
+        self.call_macro(template, found, positional, named).map(Val::Own)
+    }
+
+    fn method(&mut self, method: &'a Method) -> Raised<Val<'a>> {
+        if let Expr::Var(var) = &method.base
+            && let Some(template) = self.alias(&var.name.text)
+        {
+            let Some(found) = template.macros.get(&method.name) else {
+                return Err(fault(format!("`{}` has no macro `{}`", template.name, method.name)).at(method.span));
+            };
+            return self.invoke(template, found, &method.args).map_err(|f| f.at(method.span));
+        }
+        let base = self.value(&method.base)?;
+        let mut args = Vec::with_capacity(method.args.positional.len());
+        for arg in &method.args.positional {
+            args.push(self.value(arg)?);
+        }
+        self.charge(base.text().map_or(0, str::len))?;
+        match operators::method(&base, &method.name, &args, &self.changed).map_err(|f| f.at(method.span))? {
+            Some(value) => Ok(Val::Own(value)),
+            None if self.strict => Err(missing("method", &method.name, method.span)),
+            None => Ok(Val::Ref(&NULL)),
+        }
+    }
+
+    /// Evaluates arguments that are laid out by name.
+    fn bound(&mut self, bound: &'a Bound) -> Raised<Vec<Option<Held<'a>>>> {
+        let args = bound.as_ref().map_err(|message| fault(message.as_str()))?;
+        let mut values = Vec::with_capacity(args.len());
+        for arg in args {
+            values.push(match arg {
+                Some(arg) => Some(self.value(arg)?),
+                None => None,
+            });
+        }
+        Ok(values)
+    }
+
+    fn filter(&mut self, call: &'a FilterCall) -> Raised<Val<'a>> {
+        if call.is_text() {
+            let mut text = self.scratch.pop().unwrap_or_default();
+            let some = self.pipe(call, &mut text)?;
+            let result = if some {
+                self.charge(text.len())?;
+                Val::Own(Value::Str(text.as_str().into()))
+            } else {
+                Val::Ref(&NULL)
+            };
+            self.give_back(text);
+            return Ok(result);
+        }
+        let filter = call.filter.as_ref().map_err(|name| self.unknown_filter(name, call.span))?;
+        let args = self.bound(&call.args).map_err(|f| f.at(call.span))?;
+        let input = match self.value(&call.input) {
+            Ok(input) => input,
+            Err(fault) if fault.missing && matches!(filter.run, Run::Default) => Held::Ref(&NULL),
+            Err(fault) => return Err(fault),
+        };
+        self.step(1)?;
+        match filter.run {
+            Run::Value(run) => run(self, input, args).map(Held::val).map_err(|f| f.at(call.span)),
+            Run::Default => filters::default(self, input, args).map(Held::val),
+            // Text filters with arguments that count for nothing.
+            Run::Text { any, run } => {
+                let mut text = String::new();
+                let some = self.text_of(&input, any, filter.name, &mut text).map_err(|f| f.at(call.span))?;
+                let mut done = String::new();
+                if !some {
+                    return Ok(Val::Ref(&NULL));
+                }
+                run(&text, &mut done).map_err(|f| f.at(call.span))?;
+                self.charge(done.len())?;
+                Ok(Val::Own(Value::Str(done.into())))
+            }
+        }
+    }
+
+    #[cold]
+    fn unknown_filter(&self, name: &str, span: Span) -> Box<Fault> {
+        let mut fault = fault(format!("there is no filter `{name}`")).at(span);
+        fault.suggestion = nearest(name, filters::names(&self.template.options));
+        fault
+    }
+
+    /// Appends the text that a filter needs; false for null.
+    fn text_of(&self, value: &Value, any: bool, filter: &str, out: &mut String) -> Raised<bool> {
+        match value {
+            Value::Null => return Ok(false),
+            Value::Str(s) | Value::Safe(s) => out.push_str(s),
+            value if any => self.changed.print(value, out),
+            other => {
+                let message = format!("`{filter}` needs a string, not {}", other.kind());
+                return Err(fault(message).given(&self.shown(other)));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Runs text filters from one buffer into the next; false for null.
+    pub(crate) fn pipe(&mut self, call: &'a FilterCall, out: &mut String) -> Raised<bool> {
+        let start = out.len();
+        let some = match &call.input {
+            Expr::Filter(inner) if inner.is_text() => {
+                let mut text = self.scratch.pop().unwrap_or_default();
+                let some = self.pipe(inner, &mut text)?;
+                if some {
+                    call.apply(&text, out).map_err(|f| f.at(call.span))?;
+                }
+                self.give_back(text);
+                some
+            }
+            input => {
+                if let Some(Value::Str(text)) = self.peek(input) {
+                    call.apply(text, out).map_err(|f| f.at(call.span))?;
+                    return self.step(1 + ((out.len() - start) as u64 >> 6)).map(|()| true);
+                }
+                let value = self.value(input)?;
+                match value.text() {
+                    Some(text) => {
+                        call.apply(text, out).map_err(|f| f.at(call.span))?;
+                        true
+                    }
+                    None => {
+                        let mut text = String::new();
+                        let some = self.text_of(&value, call.takes_any(), call.name(), &mut text);
+                        let some = some.map_err(|f| f.at(call.span))?;
+                        if some {
+                            call.apply(&text, out).map_err(|f| f.at(call.span))?;
+                        }
+                        some
+                    }
+                }
+            }
+        };
+        self.step(1 + ((out.len() - start) as u64 >> 6))?;
+        Ok(some)
+    }
+}
+
+impl FilterCall {
+    /// Does it turn text into text, with nothing to evaluate?
+    #[inline]
+    pub(crate) fn is_text(&self) -> bool {
+        match (&self.filter, &self.pairs) {
+            (Ok(_), Some(_)) => true,
+            (Ok(filter), None) => matches!(filter.run, Run::Text { .. }) && self.args.as_ref().is_ok_and(Vec::is_empty),
+            _ => false,
+        }
+    }
+
+    fn takes_any(&self) -> bool {
+        self.pairs.is_some() || matches!(&self.filter, Ok(f) if matches!(f.run, Run::Text { any: true, .. }))
+    }
+
+    fn name(&self) -> &str {
+        match &self.filter {
+            Ok(filter) => filter.name,
+            Err(name) => name,
+        }
+    }
+
+    fn apply(&self, text: &str, out: &mut String) -> Raised<()> {
+        match (&self.pairs, &self.filter) {
+            (Some(pairs), _) => {
+                filters::replace_pairs(text, pairs, out);
+                Ok(())
+            }
+            (None, Ok(filter)) => match filter.run {
+                Run::Text { run, .. } => run(text, out),
+                _ => Ok(()),
+            },
+            (None, Err(_)) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Filters that turn text into text.
+//!
+//! In: text. Out: text, appended. Always: agrees with `String` of Java, unit by unit.
+
+use super::{Given, first, string};
+use crate::error::{Raised, fault};
+use crate::escape::{Strategy, percent};
+use crate::java;
+use crate::operators;
+use crate::render::Renderer;
+use crate::scope::Held;
+use crate::value::{List, Value};
+use base64::Engine as _;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use sha2::Digest as _;
+use std::sync::Arc;
+
+pub(super) fn upper(text: &str, out: &mut String) -> Raised<()> {
+    if text.is_ascii() {
+        let start = out.len();
+        out.push_str(text);
+        out[start..].make_ascii_uppercase();
+    } else {
+        out.push_str(&text.to_uppercase());
+    }
+    Ok(())
+}
+
+pub(super) fn lower(text: &str, out: &mut String) -> Raised<()> {
+    if text.is_ascii() {
+        let start = out.len();
+        out.push_str(text);
+        out[start..].make_ascii_lowercase();
+    } else {
+        out.push_str(&text.to_lowercase());
+    }
+    Ok(())
+}
+
+pub(super) fn capitalize(text: &str, out: &mut String) -> Raised<()> {
+    let mut found = false;
+    out.extend(text.chars().map(|c| {
+        if found || java::is_whitespace(c) {
+            return c;
+        }
+        found = true;
+        java::title(c)
+    }));
+    Ok(())
+}
+
+pub(super) fn title(text: &str, out: &mut String) -> Raised<()> {
+    let mut inside = false;
+    out.extend(text.chars().map(|c| {
+        let blank = java::is_whitespace(c);
+        let starts = !inside && !blank;
+        inside = !blank;
+        if starts { java::title(c) } else { c }
+    }));
+    Ok(())
+}
+
+pub(super) fn trim(text: &str, out: &mut String) -> Raised<()> {
+    out.push_str(text.trim_matches(|c| c <= ' '));
+    Ok(())
+}
+
+pub(super) fn urlencode(text: &str, out: &mut String) -> Raised<()> {
+    percent(text, out, b".-*_", true);
+    Ok(())
+}
+
+const DECODER: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+pub(super) fn base64encode(text: &str, out: &mut String) -> Raised<()> {
+    base64::engine::general_purpose::STANDARD.encode_string(java::encode(text).as_bytes(), out);
+    Ok(())
+}
+
+pub(super) fn base64decode(text: &str, out: &mut String) -> Raised<()> {
+    let bytes = DECODER.decode(text).map_err(|e| fault(format!("not base64: {e}")).given(text))?;
+    out.push_str(&String::from_utf8_lossy(&bytes));
+    Ok(())
+}
+
+pub(super) fn sha256(text: &str, out: &mut String) -> Raised<()> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let hash = sha2::Sha256::digest(java::encode(text).as_bytes());
+    let mut hex = [0_u8; 64];
+    for (i, byte) in hash.iter().enumerate() {
+        hex[2 * i] = HEX[usize::from(byte >> 4)];
+        hex[2 * i + 1] = HEX[usize::from(byte & 15)];
+    }
+    out.push_str(std::str::from_utf8(&hex).unwrap_or_default());
+    Ok(())
+}
+
+pub(super) fn nl2br(text: &str, out: &mut String) -> Raised<()> {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\r' => {
+                chars.next_if_eq(&'\n');
+                out.push_str("<br />");
+            }
+            '\n' => out.push_str("<br />"),
+            c => out.push(c),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn abbreviate<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    if matches!(*input, Value::Null) {
+        return Ok(input);
+    }
+    let text = string("abbreviate", &input)?;
+    let length = match first(args).as_deref() {
+        Some(Value::Long(length)) => *length as i32,
+        Some(other) => return Err(fault(format!("`abbreviate` needs a whole number, not {}", other.kind()))),
+        None => return Err(fault("`abbreviate` needs a length")),
+    };
+    if length < 0 {
+        return Err(fault("the length of `abbreviate` is negative"));
+    }
+    let (length, size) = (length as usize, java::units_len(text));
+    let short = if size < length || size <= 3 {
+        text.into()
+    } else if length <= 3 {
+        java::slice_units(text, 0, length)
+    } else {
+        format!("{}...", java::slice_units(text, 0, length - 3)).into()
+    };
+    Ok(Held::Own(Value::Str(short)))
+}
+
+/// Replaces every pair in turn.
+pub(crate) fn replace_pairs(text: &str, pairs: &[(String, String)], out: &mut String) {
+    match pairs {
+        [] => out.push_str(text),
+        [(from, to)] => replace_one(text, from, to, out),
+        [(from, to), rest @ ..] => {
+            let mut now = String::new();
+            replace_one(text, from, to, &mut now);
+            let (last, middle) = rest.split_last().map_or((None, rest), |(l, m)| (Some(l), m));
+            for (from, to) in middle {
+                now = replaced(&now, from, to);
+            }
+            if let Some((from, to)) = last {
+                replace_one(&now, from, to, out);
+            }
+        }
+    }
+}
+
+fn replaced(text: &str, from: &str, to: &str) -> String {
+    let mut out = String::new();
+    replace_one(text, from, to, &mut out);
+    out
+}
+
+/// No replacement makes a text longer than this.
+const REPLACED_MAX: usize = 256 << 20;
+
+fn replace_one(text: &str, from: &str, to: &str, out: &mut String) {
+    let mut rest = 0;
+    if let [byte] = from.as_bytes() {
+        for (at, found) in text.bytes().enumerate() {
+            if found == *byte {
+                out.push_str(&text[rest..at]);
+                out.push_str(to);
+                rest = at + 1;
+                if out.len() > REPLACED_MAX {
+                    return;
+                }
+            }
+        }
+        out.push_str(&text[rest..]);
+        return;
+    }
+    for (at, found) in text.match_indices(from) {
+        out.push_str(&text[rest..at]);
+        out.push_str(to);
+        rest = at + found.len();
+        if out.len() > REPLACED_MAX {
+            return;
+        }
+    }
+    out.push_str(&text[rest..]);
+}
+
+pub(super) fn replace<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    if matches!(*input, Value::Null) {
+        return Ok(input);
+    }
+    let Some(pairs) = first(args) else { return Err(fault("`replace` needs a map of replacements")) };
+    let Value::Map(pairs) = &*pairs else {
+        return Err(fault(format!("`replace` needs a map of replacements, not {}", pairs.kind())));
+    };
+    let mut text = renderer.shown(&input);
+    for (from, to) in &pairs.entries {
+        if matches!(to, Value::Null) || matches!(from, Value::Null) {
+            return Err(fault("`replace` cannot replace by null"));
+        }
+        text = replaced(&text, &renderer.shown(from), &renderer.shown(to));
+        renderer.charge(text.len())?;
+    }
+    Ok(Held::Own(Value::Str(text.into())))
+}
+
+pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    if matches!(*input, Value::Null | Value::Safe(_)) {
+        return Ok(input);
+    }
+    let strategy = match first(args).as_deref() {
+        None | Some(Value::Null) => Strategy::Html,
+        Some(Value::Str(name) | Value::Safe(name)) => Strategy::named(name),
+        Some(other) => return Err(fault(format!("`escape` needs the name of a strategy, not {}", other.kind()))),
+    };
+    let mut out = String::new();
+    strategy.escape(&renderer.shown(&input), &mut out)?;
+    renderer.charge(out.len())?;
+    Ok(Held::Own(Value::Safe(out.into())))
+}
+
+pub(super) fn raw<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
+    Ok(match &*input {
+        Value::Null | Value::Safe(_) => input,
+        Value::Str(s) => Held::Own(Value::Safe(s.clone())),
+        other => {
+            let text = renderer.shown(other);
+            renderer.charge(text.len())?;
+            Held::Own(Value::Safe(text.into()))
+        }
+    })
+}
+
+/// Steps of the regular-expression engine before it gives up.
+const BACKTRACK_MAX: usize = 1_000_000;
+
+pub(super) fn split<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    if matches!(*input, Value::Null) {
+        return Ok(input);
+    }
+    let text = string("split", &input)?;
+    let mut args = args.into_iter();
+    let delimiter = match args.next().flatten() {
+        Some(delimiter) => delimiter,
+        None => return Err(fault("`split` needs a delimiter")),
+    };
+    let delimiter = string("split", &delimiter)?;
+    let limit = match args.next().flatten().as_deref() {
+        None | Some(Value::Null) => 0,
+        Some(Value::Long(limit)) => *limit as i32,
+        Some(Value::Int(limit)) => *limit,
+        Some(Value::Double(limit)) => *limit as i32,
+        Some(other) => return Err(fault(format!("the limit of `split` is a number, not {}", other.kind()))),
+    };
+    let parts = parts(text, delimiter, limit)?;
+    renderer.charge(text.len() + parts.len() * size_of::<Value>())?;
+    let items = parts.into_iter().map(|p| Value::Str(p.into())).collect();
+    Ok(Held::Own(Value::Array(Arc::new(List::of(items, false)))))
+}
+
+/// `String.split`
+fn parts(text: &str, delimiter: &str, limit: i32) -> Raised<Vec<String>> {
+    let most = if limit > 0 { limit as usize } else { usize::MAX };
+    let mut parts: Vec<String> = Vec::new();
+    if text.is_empty() {
+        return Ok(vec![String::new()]);
+    }
+    if delimiter.is_empty() {
+        let units: Vec<u16> = java::units(text).collect();
+        let single = units.len().min(most.saturating_sub(1));
+        parts.extend(units[..single].iter().map(|u| java::unit_char(*u).to_string()));
+        if single < units.len() || limit < 0 {
+            parts.push(java::from_units(units[single..].iter().copied()));
+        }
+        return Ok(parts);
+    }
+    let mut from = 0;
+    let pattern = (fancy_regex::RegexBuilder::new(&java_pattern(delimiter)).backtrack_limit(BACKTRACK_MAX).build())
+        .map_err(|e| fault(format!("not a regular expression: {e}")).given(delimiter))?;
+    for found in pattern.find_iter(text) {
+        let found = found.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(delimiter))?;
+        if parts.len() + 1 >= most {
+            break;
+        }
+        // A match of no width at the start makes no empty part; one at the end does not split.
+        if found.end() == 0 || (found.start() == found.end() && found.start() == text.len()) {
+            continue;
+        }
+        parts.push(text[from..found.start()].to_owned());
+        from = found.end();
+    }
+    parts.push(text[from..].to_owned());
+    if limit == 0 {
+        let kept = parts.iter().rposition(|p| !p.is_empty()).map_or(0, |i| i + 1);
+        if parts.len() > 1 {
+            parts.truncate(kept);
+        }
+    }
+    Ok(parts)
+}
+
+/// What Java's patterns mean where they differ: `\d`, `\w` and `\s` are ASCII, `\h` is a blank, `\Q…\E` quotes.
+fn java_pattern(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    let mut rest = pattern;
+    let mut class = 0;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        match c {
+            '\\' if rest.starts_with('Q') => {
+                let body = &rest[1..];
+                let end = body.find("\\E").unwrap_or(body.len());
+                out.push_str(&fancy_regex::escape(&body[..end]));
+                rest = body[end..].strip_prefix("\\E").unwrap_or_default();
+            }
+            '\\' => {
+                let next = rest.chars().next();
+                rest = &rest[next.map_or(0, char::len_utf8)..];
+                let plain = match next {
+                    Some('d') => Some("0-9"),
+                    Some('w') => Some("a-zA-Z_0-9"),
+                    Some('s') => Some(" \\t\\n\\x0B\\f\\r"),
+                    _ => None,
+                };
+                match (plain, next) {
+                    (Some(set), _) if class > 0 => out.push_str(set),
+                    (Some(set), _) => out.extend(["[", set, "]"]),
+                    (None, Some('D')) => out.push_str("[^0-9]"),
+                    (None, Some('W')) => out.push_str("[^a-zA-Z_0-9]"),
+                    (None, Some('S')) => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
+                    (None, Some('h')) => {
+                        out.push_str("[ \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}]")
+                    }
+                    (None, Some('R')) => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
+                    (None, Some('Z')) => out.push_str("(?=\\n?\\z)"),
+                    (None, Some(c)) if !c.is_alphanumeric() => {
+                        out.push_str(&fancy_regex::escape(c.encode_utf8(&mut [0; 4])))
+                    }
+                    (None, Some(c)) => out.extend(['\\', c]),
+                    (None, None) => out.push('\\'),
+                }
+            }
+            '[' => {
+                class += 1;
+                out.push('[');
+            }
+            ']' if class > 0 => {
+                class -= 1;
+                out.push(']');
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// `compareTo` for sorting, here since it compares unit by unit.
+pub(super) fn order(a: &str, b: &str) -> std::cmp::Ordering {
+    operators::compare_units(a, b).cmp(&0)
+}

@@ -1,0 +1,33 @@
+//! The Pebble template language: text → tokens → tree → text.
+//!
+//! Floor 1, usable alone. [`Template::compile`] checks a source once; [`Template::render`] writes what it gives
+//! for a context of [`Value`]s into the caller's buffer. Templates and values may be shared between threads.
+//! Pure: no clock, no I/O; what a render may use is bounded by [`Limits`].
+//! Always: no source and no context makes it panic or recurse without bound; an error leaves no output.
+
+mod adobe;
+mod error;
+mod escape;
+mod eval;
+mod filters;
+mod functions;
+mod java;
+mod json;
+mod layout;
+mod lexer;
+mod operators;
+mod parser;
+mod path_macro;
+mod predicates;
+mod print;
+mod render;
+mod scope;
+mod statements;
+mod template;
+mod tree;
+mod value;
+
+pub use error::{Error, Phase};
+pub use layout::format_source;
+pub use template::{Limits, Options, Profile, Template, Templates};
+pub use value::{Big, Key, List, Map, Value};

@@ -1,0 +1,157 @@
+//! How values are printed, and when two are equal.
+//!
+//! In: values, and the lists that this render has changed in place. Out: text, verdicts. Always: agrees with
+//! `toString` and `equals` of Java's boxed types and collections.
+
+use crate::java;
+use crate::value::{List, Map, Value};
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Lists that `sort`, `rsort` or `reverse` changed in this render: the list itself stays as it was, since other
+/// renders may share it.
+#[derive(Debug)]
+pub(crate) struct Changed {
+    lists: HashMap<usize, (Arc<List>, Arc<List>)>,
+    /// Lists may share elements, so that a small value may print as a huge text; printing stops here.
+    pub(crate) text_max: usize,
+    /// Likewise for comparing: elements that may still be compared.
+    left: Cell<u64>,
+}
+
+const COMPARED_MAX: u64 = 20_000_000;
+
+impl Default for Changed {
+    fn default() -> Self {
+        Self { lists: HashMap::new(), text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
+    }
+}
+
+impl Changed {
+    pub(crate) fn bounded(text_max: usize) -> Self {
+        Self { text_max, ..Self::default() }
+    }
+
+    pub(crate) fn items<'l>(&'l self, list: &'l Arc<List>) -> &'l [Value] {
+        if self.lists.is_empty() {
+            return &list.items;
+        }
+        self.lists.get(&(Arc::as_ptr(list) as usize)).map_or(&list.items, |(_, now)| &now.items)
+    }
+
+    /// The list as it is now.
+    pub(crate) fn now(&self, list: &Arc<List>) -> Arc<List> {
+        if self.lists.is_empty() {
+            return list.clone();
+        }
+        self.lists.get(&(Arc::as_ptr(list) as usize)).map_or_else(|| list.clone(), |(_, now)| now.clone())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lists.is_empty()
+    }
+
+    pub(crate) fn change(&mut self, list: &Arc<List>, items: Vec<Value>) {
+        let now = Arc::new(List { items, nesting: list.nesting, json: list.json });
+        // The old list is held, so that its address is not given to another one.
+        self.lists.insert(Arc::as_ptr(list) as usize, (list.clone(), now));
+    }
+
+    /// Appends the printed form; null prints as `null`.
+    pub(crate) fn print(&self, value: &Value, out: &mut String) {
+        match value {
+            Value::Null => out.push_str("null"),
+            Value::Bool(b) => out.push_str(if *b { "true" } else { "false" }),
+            Value::Int(i) | Value::Lazy(i) => java::push_long(out, (*i).into()),
+            Value::Long(v) => java::push_long(out, *v),
+            Value::Double(d) => java::push_double(out, *d),
+            Value::Big(big) => out.push_str(&big.digits),
+            Value::Str(s) | Value::Safe(s) => out.push_str(s),
+            Value::Char(c) => out.push(java::unit_char(*c)),
+            Value::List(list) if list.json => self.write_json(value, out),
+            Value::List(list) | Value::Array(list) => {
+                out.push('[');
+                for (i, item) in self.items(list).iter().enumerate() {
+                    if out.len() > self.text_max {
+                        break;
+                    }
+                    if i > 0 {
+                        out.push_str(", ");
+                    }
+                    self.print(item, out);
+                }
+                out.push(']');
+            }
+            Value::Map(map) if map.json => self.write_json(value, out),
+            Value::Map(map) => {
+                out.push('{');
+                for (i, entry) in map.entries.iter().enumerate() {
+                    if out.len() > self.text_max {
+                        break;
+                    }
+                    if i > 0 {
+                        out.push_str(", ");
+                    }
+                    self.print_entry(entry, out);
+                }
+                out.push('}');
+            }
+            Value::Entry(entry) => self.print_entry(entry, out),
+        }
+    }
+
+    pub(crate) fn print_entry(&self, (key, value): &(Value, Value), out: &mut String) {
+        self.print(key, out);
+        out.push('=');
+        self.print(value, out);
+    }
+
+    /// Have comparisons been cut short?
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    /// `equals`: same type, same content.
+    pub(crate) fn equal(&self, a: &Value, b: &Value) -> bool {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        if left == 0 {
+            return false;
+        }
+        match (a, b) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) | (Value::Lazy(a), Value::Lazy(b)) => a == b,
+            (Value::Long(a), Value::Long(b)) => a == b,
+            (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+            (Value::Big(a), Value::Big(b)) => a.digits == b.digits,
+            (Value::Str(a), Value::Str(b)) | (Value::Safe(a), Value::Safe(b)) => a == b,
+            (Value::Char(a), Value::Char(b)) => a == b,
+            (Value::List(a), Value::List(b)) => {
+                let (a, b) = (self.items(a), self.items(b));
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| self.equal(a, b))
+            }
+            (Value::Array(a), Value::Array(b)) => Arc::ptr_eq(a, b),
+            (Value::Map(a), Value::Map(b)) => {
+                let same = |(k, v): &(Value, Value)| self.find(b, k).is_some_and(|other| self.equal(v, other));
+                a.len() == b.len() && a.entries.iter().all(same)
+            }
+            (Value::Entry(a), Value::Entry(b)) => self.equal(&a.0, &b.0) && self.equal(&a.1, &b.1),
+            _ => false,
+        }
+    }
+
+    /// Appends compact JSON.
+    pub(crate) fn write_json(&self, value: &Value, out: &mut String) {
+        crate::json::write(value, self, out);
+    }
+
+    /// The value under a key of any type.
+    pub(crate) fn find<'m>(&self, map: &'m Map, key: &Value) -> Option<&'m Value> {
+        match key {
+            Value::Str(name) => map.get(name),
+            other => map.entries.iter().find(|(k, _)| self.equal(k, other)).map(|(_, v)| v),
+        }
+    }
+}

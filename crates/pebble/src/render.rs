@@ -1,0 +1,642 @@
+//! Walks the tree and writes the output.
+//!
+//! In: nodes, variables, limits. Out: text in the caller's buffer. Always: what the template makes is counted
+//! against the limits before it is made.
+
+use crate::error::{Phase, Raised, Span, fault};
+use crate::escape::Strategy;
+use crate::java;
+use crate::print::Changed;
+use crate::scope::{Held, LoopAt, Scopes, Val};
+use crate::template::{Limits, Template, Templates};
+use crate::tree::*;
+use crate::value::{Map, Value};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+/// One template of an inheritance chain; an `embed` puts its blocks in front.
+#[derive(Clone, Copy)]
+struct Layer<'a> {
+    template: &'a Template,
+    blocks: &'a Blocks,
+    /// Blocks of an `embed`: the layer has no macros and no body of its own.
+    embed: bool,
+}
+
+/// Child, parent, grandparent …, and which of them is rendered.
+#[derive(Default)]
+struct Chain<'a> {
+    layers: Vec<Layer<'a>>,
+    current: usize,
+}
+
+pub(crate) struct Renderer<'a> {
+    pub(crate) template: &'a Template,
+    set: &'a Templates,
+    pub(crate) scopes: Scopes<'a>,
+    pub(crate) changed: Changed,
+    pub(crate) strict: bool,
+    limits: Limits<'a>,
+    steps_left: u64,
+    next_look: u64,
+    passes_left: u64,
+    memory: usize,
+    out_max: usize,
+    depth: usize,
+    chain: Chain<'a>,
+    imported: Vec<&'a Template>,
+    aliases: Vec<(&'a str, &'a Template)>,
+    /// Macros copied by `from … import`: into which template, under which name.
+    copied: Vec<(*const Template, &'a str, &'a Macro)>,
+    cached: HashMap<String, String>,
+    pub(crate) scratch: Vec<String>,
+}
+
+const LOOK_EVERY: u64 = 4096;
+/// Steps that one byte of output or of a value costs, as a shift.
+const BYTES_PER_STEP: u32 = 6;
+
+impl<'a> Renderer<'a> {
+    pub(crate) fn new(
+        template: &'a Template,
+        set: &'a Templates,
+        context: &'a Map,
+        limits: &Limits<'a>,
+        start: usize,
+    ) -> Self {
+        Self {
+            template,
+            set,
+            scopes: Scopes::new(context),
+            changed: Changed::bounded(start.saturating_add(limits.output_bytes.max(limits.memory_bytes))),
+            strict: template.options.strict,
+            limits: *limits,
+            steps_left: limits.steps,
+            next_look: limits.steps.saturating_sub(LOOK_EVERY),
+            passes_left: limits.loop_passes,
+            memory: 0,
+            out_max: start.saturating_add(limits.output_bytes),
+            depth: 0,
+            chain: Chain::default(),
+            imported: Vec::new(),
+            aliases: Vec::new(),
+            copied: Vec::new(),
+            cached: HashMap::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(&mut self, out: &mut String) -> Raised<()> {
+        let template = self.template;
+        if template.alone {
+            self.nodes(&template.body, out).map_err(|f| self.named(f))?;
+            return self.end(out);
+        }
+        self.chain.layers.push(Layer { template, blocks: &template.blocks, embed: false });
+        self.layer(out)?;
+        self.end(out)
+    }
+
+    fn end(&self, out: &str) -> Raised<()> {
+        if self.changed.is_exhausted() {
+            return Err(fault("the render compares too many values"));
+        }
+        self.room(out)
+    }
+
+    /// Counts work; asks the caller's clock now and then.
+    #[inline]
+    pub(crate) fn step(&mut self, steps: u64) -> Raised<()> {
+        self.steps_left = self.steps_left.saturating_sub(steps);
+        if self.steps_left <= self.next_look { self.look() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look(&mut self) -> Raised<()> {
+        self.next_look = self.steps_left.saturating_sub(LOOK_EVERY);
+        if self.steps_left == 0 {
+            return Err(fault(format!("the render takes more than {} steps", self.limits.steps)));
+        }
+        if self.limits.out_of_time.is_some_and(|ask| ask()) {
+            return Err(fault("the render takes too long"));
+        }
+        Ok(())
+    }
+
+    /// Counts bytes of a new value before it is made.
+    pub(crate) fn charge(&mut self, bytes: usize) -> Raised<()> {
+        let max = self.limits.memory_bytes;
+        self.memory = self.memory.saturating_add(bytes);
+        if self.memory > max {
+            self.memory = self.scopes.held_bytes().saturating_add(bytes);
+        }
+        if self.memory > max {
+            return Err(fault(format!("the values of the template take more than {max} bytes")));
+        }
+        self.step(1 + (bytes as u64 >> BYTES_PER_STEP))
+    }
+
+    #[inline]
+    fn room(&self, out: &str) -> Raised<()> {
+        if out.len() > self.out_max {
+            return Err(fault(format!("the output is longer than {} bytes", self.limits.output_bytes)));
+        }
+        Ok(())
+    }
+
+    /// Renders the current layer, then its parent if it has got one.
+    fn layer(&mut self, out: &mut String) -> Raised<()> {
+        let layer = self.chain.layers[self.chain.current];
+        let outer = std::mem::replace(&mut self.template, layer.template);
+        if !layer.embed {
+            for node in &layer.template.body {
+                let child = self.chain.current + 1 < self.chain.layers.len();
+                if !child || matches!(node, Node::Set(_) | Node::Import(_)) {
+                    self.node(node, out).map_err(|f| self.named(f))?;
+                }
+            }
+        }
+        self.template = outer;
+        if self.chain.current + 1 < self.chain.layers.len() {
+            self.chain.current += 1;
+            self.deeper(|r| r.layer(out))?;
+            self.chain.current -= 1;
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn named(&self, fault: Box<crate::error::Fault>) -> Box<crate::error::Fault> {
+        fault.within(Phase::Render, &self.template.name, &self.template.source)
+    }
+
+    fn deeper<T>(&mut self, work: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
+        self.depth += 1;
+        if self.depth > self.limits.depth {
+            return Err(fault(format!("macros and templates call each other more than {} deep", self.limits.depth)));
+        }
+        self.step(1)?;
+        let done = work(self);
+        self.depth -= 1;
+        done
+    }
+
+    pub(crate) fn nodes(&mut self, nodes: &'a [Node], out: &mut String) -> Raised<()> {
+        for node in nodes {
+            self.node(node, out)?;
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
+        match node {
+            Node::Text(text) => out.push_str(text),
+            Node::Print(expr) => {
+                if let Some(value) = self.peek(expr) {
+                    match value {
+                        Value::Str(text) => out.push_str(text),
+                        Value::Null => {}
+                        value => self.changed.print(value, out),
+                    }
+                } else {
+                    self.print(expr, out)?;
+                }
+                self.room(out)?;
+            }
+            Node::If(branches) => {
+                for (condition, span, body) in &branches.branches {
+                    if self.truth(condition).map_err(|f| f.at(*span))? {
+                        return self.nodes(body, out);
+                    }
+                }
+                self.nodes(&branches.otherwise, out)?;
+            }
+            Node::For(each) => self.for_each(each, out)?,
+            Node::Set(set) => {
+                let value = self.eval(&set.1)?;
+                self.scopes.set(&set.0, value);
+            }
+            Node::Group(body) => self.nodes(body, out)?,
+            Node::Block(name, span) => self.block(name, out).map_err(|f| f.at(*span))?,
+            Node::Include(include) => self.include(include, out).map_err(|f| f.at(include.span))?,
+            Node::Extends(extends) => self.extends(&extends.0).map_err(|f| f.at(extends.1))?,
+            Node::Import(import) => self.import(import).map_err(|f| f.at(import.span))?,
+            Node::Cache(cache) => self.cache(cache, out)?,
+        }
+        Ok(())
+    }
+
+    fn for_each(&mut self, each: &'a For, out: &mut String) -> Raised<()> {
+        let over = self.eval(&each.over)?;
+        match over {
+            Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
+            Val::Ref(Value::List(list) | Value::Array(list)) if self.changed.is_empty() => {
+                self.passes(each, list.items.len(), |i| Val::Ref(&list.items[i]), out)
+            }
+            Val::Ref(Value::Map(map)) => self.passes(each, map.len(), |i| Val::Entry(&map.entries[i]), out),
+            other => match self.held(other).owned() {
+                Value::List(list) | Value::Array(list) => {
+                    let list = self.changed.now(&list);
+                    self.passes(each, list.items.len(), |i| Val::Own(list.items[i].clone()), out)
+                }
+                Value::Map(map) => {
+                    let entry = |i: usize| Val::Own(Value::Entry(Arc::new(map.entries[i].clone())));
+                    self.passes(each, map.len(), entry, out)
+                }
+                other => {
+                    let message = format!("`for` goes over lists and maps, not {}", other.kind());
+                    Err(fault(message).at(each.span).given(&self.shown(&other)))
+                }
+            },
+        }
+    }
+
+    fn passes(
+        &mut self,
+        each: &'a For,
+        length: usize,
+        item: impl Fn(usize) -> Val<'a>,
+        out: &mut String,
+    ) -> Raised<()> {
+        if length == 0 {
+            return self.nodes(&each.otherwise, out);
+        }
+        let mark = self.scopes.mark();
+        let at = |index: usize| Val::Loop(LoopAt { index: index as i32, length: length as i32 });
+        self.scopes.push("loop", LOOP_HASH, at(0));
+        self.scopes.push(each.var.text.as_str(), each.var.hash, item(0));
+        for index in 0..length {
+            if self.passes_left == 0 {
+                let message = format!("the loops make more than {} passes", self.limits.loop_passes);
+                return Err(fault(message).at(each.span));
+            }
+            self.passes_left -= 1;
+            self.step(1).map_err(|f| f.at(each.span))?;
+            if index > 0 {
+                self.scopes.write(mark, at(index));
+                self.scopes.write(mark + 1, item(index));
+            }
+            self.nodes(&each.body, out)?;
+            self.room(out).map_err(|f| f.at(each.span))?;
+        }
+        self.scopes.release(mark);
+        Ok(())
+    }
+
+    fn cache(&mut self, cache: &'a (Expr, Vec<Node>, Span), out: &mut String) -> Raised<()> {
+        let key = self.value(&cache.0)?;
+        if matches!(*key, Value::Null) {
+            return Err(fault("the key of `cache` is null").at(cache.2));
+        }
+        let key = self.shown(&key);
+        if let Some(done) = self.cached.get(&key) {
+            out.push_str(done);
+            return Ok(());
+        }
+        let start = out.len();
+        self.nodes(&cache.1, out)?;
+        let done = out[start..].to_owned();
+        self.charge(done.len() + key.len())?;
+        self.cached.insert(key, done);
+        Ok(())
+    }
+
+    /// A template by the printed form of its name.
+    fn named_template(&mut self, name: &'a Expr) -> Raised<Option<&'a Template>> {
+        let name = self.value(name)?;
+        if matches!(*name, Value::Null) {
+            return Ok(None);
+        }
+        let name = self.shown(&name);
+        match self.set.get(&name) {
+            Some(Ok(template)) => Ok(Some(template)),
+            Some(Err(error)) => {
+                let mut fault = fault(error.message.clone());
+                fault.done = Some(crate::error::Error { phase: Phase::Render, ..error });
+                Err(fault)
+            }
+            None => {
+                let mut fault = fault(format!("there is no template `{}`", crate::error::shorten(&name)));
+                fault.suggestion = crate::error::nearest(&name, self.set.names());
+                Err(fault)
+            }
+        }
+    }
+
+    fn include(&mut self, include: &'a Include, out: &mut String) -> Raised<()> {
+        let Some(template) = self.named_template(&include.template)? else {
+            return Err(fault("the name of the template is null"));
+        };
+        let mut with = Vec::with_capacity(include.with.len());
+        for (key, value) in &include.with {
+            let key = self.value(key)?;
+            let key = if matches!(*key, Value::Null) { String::new() } else { self.shown(&key) };
+            with.push((key, self.value(value)?.owned()));
+        }
+        let mut layers = Vec::new();
+        if let Some(blocks) = &include.blocks {
+            layers.push(Layer { template: self.template, blocks, embed: true });
+        }
+        layers.push(Layer { template, blocks: &template.blocks, embed: false });
+        let mark = self.scopes.mark();
+        // An empty name of no variable keeps the scope's place.
+        self.scopes.push("", 0, Val::Ref(&crate::scope::NULL));
+        for (key, value) in with {
+            let hash = hash(&key);
+            self.scopes.push(key, hash, Val::Own(value));
+        }
+        let outer = std::mem::replace(&mut self.chain, Chain { layers, current: 0 });
+        let done = self.deeper(|r| r.layer(out));
+        self.chain = outer;
+        self.scopes.release(mark);
+        done
+    }
+
+    fn extends(&mut self, parent: &'a Expr) -> Raised<()> {
+        if let Some(template) = self.named_template(parent)? {
+            if self.chain.layers.len() > self.limits.depth {
+                return Err(fault("templates extend each other without end"));
+            }
+            self.chain.layers.truncate(self.chain.current + 1);
+            self.chain.layers.push(Layer { template, blocks: &template.blocks, embed: false });
+        }
+        Ok(())
+    }
+
+    fn import(&mut self, import: &'a Import) -> Raised<()> {
+        let Some(template) = self.named_template(&import.template)? else {
+            return Err(fault("the name of the template is null"));
+        };
+        match &import.form {
+            ImportForm::All => self.imported.push(template),
+            ImportForm::As(alias) => self.aliases.push((alias, template)),
+            ImportForm::Names(names) => {
+                for (name, alias) in names {
+                    let Some(found) = template.macros.get(name) else {
+                        return Err(fault(format!("`{}` has no macro `{name}`", template.name)));
+                    };
+                    self.copied.push((std::ptr::from_ref(self.template), alias, found));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Renders a block: the version of the youngest template that has one.
+    pub(crate) fn block(&mut self, name: &str, out: &mut String) -> Raised<()> {
+        let has = |layer: &Layer<'a>| layer.blocks.contains_key(name);
+        // The youngest template decides; a block that only a parent has is still found.
+        let found = self.chain.layers.iter().position(has);
+        found.map_or(Ok(()), |at| self.block_at(at, name, out))
+    }
+
+    pub(crate) fn parent_block(&mut self, name: &str, out: &mut String) -> Raised<()> {
+        let from = self.chain.current + 1;
+        if from >= self.chain.layers.len() {
+            return Err(fault("`parent()` stands in a template that extends nothing"));
+        }
+        let has = |layer: &Layer<'a>| layer.blocks.contains_key(name);
+        let found = self.chain.layers[from..].iter().position(has);
+        found.map_or(Ok(()), |at| self.block_at(from + at, name, out))
+    }
+
+    fn block_at(&mut self, at: usize, name: &str, out: &mut String) -> Raised<()> {
+        let layer = self.chain.layers[at];
+        let Some(body) = layer.blocks.get(name) else { return Ok(()) };
+        let outer = std::mem::replace(&mut self.chain.current, at);
+        let template = std::mem::replace(&mut self.template, layer.template);
+        let done = self.deeper(|r| r.nodes(body, out)).map_err(|f| self.named(f));
+        self.chain.current = outer;
+        self.template = template;
+        done
+    }
+
+    /// The macro of a name: of the youngest template of the chain, an imported one, or a parent's.
+    pub(crate) fn find_macro(&self, name: &str) -> Option<(&'a Template, &'a Macro)> {
+        let own = |template: &'a Template| {
+            let copied = self.copied.iter().rev().find(|c| std::ptr::eq(c.0, template) && c.1 == name);
+            copied.map(|c| c.2).or_else(|| template.macros.get(name)).map(|m| (template, m))
+        };
+        if self.chain.layers.is_empty() {
+            return own(self.template).or_else(|| self.imported_macro(name));
+        }
+        let mut layers = self.chain.layers.iter().filter(|l| !l.embed).map(|l| l.template);
+        let youngest = layers.next().and_then(own);
+        youngest.or_else(|| self.imported_macro(name)).or_else(|| layers.find_map(own))
+    }
+
+    fn imported_macro(&self, name: &str) -> Option<(&'a Template, &'a Macro)> {
+        self.imported.iter().rev().find_map(|t| t.macros.get(name).map(|m| (*t, m)))
+    }
+
+    pub(crate) fn alias(&self, name: &str) -> Option<&'a Template> {
+        self.aliases.iter().rev().find(|(alias, _)| *alias == name).map(|(_, t)| *t)
+    }
+
+    /// Calls a macro with arguments that are already evaluated.
+    pub(crate) fn call_macro(
+        &mut self,
+        template: &'a Template,
+        called: &'a Macro,
+        positional: Vec<Val<'a>>,
+        named: Vec<(&'a str, Val<'a>)>,
+    ) -> Raised<Value> {
+        let known = |name: &str| called.params.iter().any(|(p, _)| p.text == name);
+        if positional.len() > called.params.len() {
+            let message = format!("macro `{}` takes {} arguments", called.name, called.params.len());
+            return Err(fault(format!("{message}, {} given", positional.len())));
+        }
+        if let Some((name, _)) = named.iter().find(|(n, _)| !known(n)) {
+            return Err(fault(format!("macro `{}` has no parameter `{name}`", called.name)));
+        }
+        let chain = std::mem::take(&mut self.chain);
+        let outer = std::mem::replace(&mut self.template, template);
+        self.scopes.enter_frame();
+        let mut text = self.scratch.pop().unwrap_or_default();
+        let done = self.deeper(|r| {
+            r.macro_body(called, positional, named, &mut text)?;
+            r.room(&text)
+        });
+        let done = done.map_err(|f| self.named(f));
+        self.scopes.leave_frame();
+        self.template = outer;
+        self.chain = chain;
+        done?;
+        self.charge(text.len())?;
+        let result = Value::Safe(text.as_str().into());
+        self.give_back(text);
+        Ok(result)
+    }
+
+    fn macro_body(
+        &mut self,
+        called: &'a Macro,
+        positional: Vec<Val<'a>>,
+        named: Vec<(&'a str, Val<'a>)>,
+        text: &mut String,
+    ) -> Raised<()> {
+        let base = self.scopes.mark();
+        for (param, default) in &called.params {
+            if let Some(default) = default {
+                let value = self.eval(default)?;
+                self.scopes.set(param, value);
+            }
+        }
+        for (i, (param, default)) in called.params.iter().enumerate() {
+            let by_name = named.iter().find(|(n, _)| *n == param.text).map(|(_, v)| v.clone());
+            match by_name.or_else(|| positional.get(i).cloned()) {
+                Some(value) => self.scopes.set(param, value),
+                None if default.is_none() => self.scopes.set(param, Val::Ref(&crate::scope::NULL)),
+                None => {}
+            }
+        }
+        debug_assert!(self.scopes.mark() >= base);
+        self.nodes(&called.body, text)
+    }
+
+    pub(crate) fn give_back(&mut self, mut text: String) {
+        const KEPT_MAX: usize = 64 << 10;
+        if text.capacity() <= KEPT_MAX && self.scratch.len() < 8 {
+            text.clear();
+            self.scratch.push(text);
+        }
+    }
+
+    /// The printed form; null prints as `null`.
+    pub(crate) fn shown(&self, value: &Value) -> String {
+        let mut text = String::new();
+        self.changed.print(value, &mut text);
+        text
+    }
+
+    /// Writes a print.
+    pub(crate) fn print(&mut self, expr: &'a Expr, out: &mut String) -> Raised<()> {
+        match expr {
+            Expr::Escape(escape) => self.print_escaped(&escape.0, &escape.1, out).map_err(|f| f.at(escape.2)),
+            Expr::Ternary(ternary) => {
+                let yes = self.choose(ternary)?;
+                self.print(if yes { &ternary.1 } else { &ternary.2 }, out)
+            }
+            Expr::Filter(call) if call.is_text() => {
+                self.pipe(call, out)?;
+                Ok(())
+            }
+            Expr::Concat(parts) => parts.iter().try_for_each(|part| match self.peek(part) {
+                Some(Value::Str(text)) => {
+                    out.push_str(text);
+                    Ok(())
+                }
+                _ => self.print(part, out),
+            }),
+            Expr::Block(block) => self.print_block(block, out),
+            Expr::Parent(name, span) => self.print_parent(name.as_deref(), *span, out),
+            Expr::Body(nodes) => self.nodes(nodes, out),
+            expr => {
+                let value = self.eval(expr)?;
+                self.print_val(&value, out)
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn print_val(&mut self, value: &Val<'a>, out: &mut String) -> Raised<()> {
+        match value {
+            Val::Ref(Value::Str(s)) => out.push_str(s),
+            Val::Ref(Value::Null) | Val::Own(Value::Null) => {}
+            Val::Ref(value) => self.changed.print(value, out),
+            Val::Own(value) => self.changed.print(value, out),
+            Val::Entry(entry) => self.changed.print_entry(entry, out),
+            other => {
+                let held = self.held(other.clone());
+                self.changed.print(&held, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn print_escaped(&mut self, strategy: &Strategy, expr: &'a Expr, out: &mut String) -> Raised<()> {
+        let value = match expr {
+            Expr::Filter(call) if call.is_text() => {
+                let mut text = self.scratch.pop().unwrap_or_default();
+                if self.pipe(call, &mut text)? {
+                    strategy.escape(&text, out)?;
+                }
+                self.give_back(text);
+                return Ok(());
+            }
+            expr => match self.peek(expr) {
+                Some(Value::Str(text)) => return strategy.escape(text, out),
+                Some(Value::Null) => return Ok(()),
+                _ => self.eval(expr)?,
+            },
+        };
+        match &value {
+            Val::Ref(Value::Str(s)) => strategy.escape(s, out),
+            Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
+            Val::Ref(Value::Safe(s)) | Val::Own(Value::Safe(s)) => {
+                out.push_str(s);
+                Ok(())
+            }
+            Val::Ref(Value::Long(v)) | Val::Own(Value::Long(v)) if *strategy == Strategy::Html => {
+                java::push_long(out, *v);
+                Ok(())
+            }
+            value => {
+                let mut text = self.scratch.pop().unwrap_or_default();
+                self.print_val(value, &mut text)?;
+                strategy.escape(&text, out)?;
+                self.give_back(text);
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn print_block(&mut self, block: &'a (Option<Expr>, Span), out: &mut String) -> Raised<()> {
+        let name = match &block.0 {
+            Some(name) => self.value(name)?,
+            None => return Err(fault("`block` needs a name").at(block.1)),
+        };
+        let name = self.shown(&name);
+        self.block(&name, out).map_err(|f| f.at(block.1))
+    }
+
+    pub(crate) fn print_parent(&mut self, name: Option<&str>, span: Span, out: &mut String) -> Raised<()> {
+        let name = name.ok_or_else(|| fault("`parent()` stands outside any block").at(span))?;
+        self.parent_block(name, out).map_err(|f| f.at(span))
+    }
+
+    /// A plain value of what may be a view or a loop.
+    pub(crate) fn held(&self, value: Val<'a>) -> Held<'a> {
+        match value {
+            Val::Ref(value) => Held::Ref(value),
+            Val::Own(value) => Held::Own(value),
+            Val::Entry(entry) => Held::Own(Value::Entry(Arc::new(entry.clone()))),
+            Val::Loop(at) => Held::Own(at.map()),
+            Val::View(frame) => {
+                let names = self.scopes.names_of_view(frame);
+                let of = |name: &str| match self.scopes.get_of_view(frame, name) {
+                    Some(Val::View(_)) | None => Value::Null,
+                    Some(value) => self.held(value).owned(),
+                };
+                let entries = names.into_iter().map(|n| (Value::Str(n.into()), of(n))).collect();
+                Held::Own(Value::Map(Arc::new(Map::of(entries, false))))
+            }
+        }
+    }
+}
+
+/// Bytes that a value holds; shared lists and maps count once.
+pub(crate) fn size_of(value: &Value, seen: &mut HashSet<usize>) -> usize {
+    let own = std::mem::size_of::<Value>();
+    own + match value {
+        Value::Str(s) | Value::Safe(s) if s.is_heap_allocated() && seen.insert(s.as_ptr() as usize) => s.len(),
+        Value::List(list) | Value::Array(list) if seen.insert(Arc::as_ptr(list) as usize) => {
+            list.items.iter().map(|v| size_of(v, seen)).sum()
+        }
+        Value::Map(map) if seen.insert(Arc::as_ptr(map) as usize) => {
+            map.entries.iter().map(|(k, v)| size_of(k, seen) + size_of(v, seen)).sum()
+        }
+        Value::Entry(entry) => size_of(&entry.0, seen) + size_of(&entry.1, seen),
+        _ => 0,
+    }
+}

@@ -1,0 +1,372 @@
+//! Variables while a template renders, and the names that a template reads.
+//!
+//! In: names and values. Out: the value that is visible. Always: scopes are stretches of one stack; a macro
+//! starts above a barrier and sees nothing below it.
+
+use crate::tree::{Expr, FilterCall, ImportForm, Name, Node};
+use crate::value::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+/// Where a loop stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LoopAt {
+    pub(crate) index: i32,
+    pub(crate) length: i32,
+}
+
+impl LoopAt {
+    pub(crate) fn field(self, name: &str) -> Option<Value> {
+        Some(match name {
+            "index" => Value::Int(self.index),
+            "length" => Value::Lazy(self.length),
+            "revindex" => Value::Lazy(self.length - 1 - self.index),
+            "first" => Value::Bool(self.index == 0),
+            "last" => Value::Bool(self.index == self.length - 1),
+            _ => return None,
+        })
+    }
+
+    /// As a map, in the order in which it is printed.
+    pub(crate) fn map(self) -> Value {
+        let names = ["last", "length", "index", "revindex", "first"];
+        let entry = |name: &str| (Value::Str(name.into()), self.field(name).unwrap_or(Value::Null));
+        Value::Map(Arc::new(Map::of(names.into_iter().map(entry).collect(), false)))
+    }
+}
+
+/// A value that borrows from the context as long as it can.
+#[derive(Debug, Clone)]
+pub(crate) enum Val<'a> {
+    Ref(&'a Value),
+    Own(Value),
+    Entry(&'a (Value, Value)),
+    Loop(LoopAt),
+    /// `_context`: all variables of the frame that starts here.
+    View(usize),
+}
+
+/// A plain value, borrowed or owned.
+#[derive(Debug, Clone)]
+pub(crate) enum Held<'a> {
+    Ref(&'a Value),
+    Own(Value),
+}
+
+impl std::ops::Deref for Held<'_> {
+    type Target = Value;
+
+    #[inline]
+    fn deref(&self) -> &Value {
+        match self {
+            Held::Ref(value) => value,
+            Held::Own(value) => value,
+        }
+    }
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn owned(self) -> Value {
+        match self {
+            Held::Ref(value) => value.clone(),
+            Held::Own(value) => value,
+        }
+    }
+
+    pub(crate) fn val(self) -> Val<'a> {
+        match self {
+            Held::Ref(value) => Val::Ref(value),
+            Held::Own(value) => Val::Own(value),
+        }
+    }
+}
+
+pub(crate) static NULL: Value = Value::Null;
+
+/// What can be reached without making a value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Near<'a> {
+    Value(&'a Value),
+    Entry(&'a (Value, Value)),
+}
+
+/// The variables of one render.
+#[derive(Debug)]
+pub(crate) struct Scopes<'a> {
+    hashes: Vec<u64>,
+    vars: Vec<(Cow<'a, str>, Val<'a>)>,
+    /// Where the frames of macros start; below the first is the template's own.
+    frames: Vec<usize>,
+    context: &'a Map,
+    /// Variables of the context that the template has set anew.
+    replaced: Vec<(&'a str, Val<'a>)>,
+}
+
+impl<'a> Scopes<'a> {
+    pub(crate) fn new(context: &'a Map) -> Self {
+        Self { hashes: Vec::new(), vars: Vec::new(), frames: Vec::new(), context, replaced: Vec::new() }
+    }
+
+    pub(crate) fn mark(&self) -> usize {
+        self.vars.len()
+    }
+
+    pub(crate) fn release(&mut self, mark: usize) {
+        self.hashes.truncate(mark);
+        self.vars.truncate(mark);
+    }
+
+    pub(crate) fn enter_frame(&mut self) {
+        self.frames.push(self.vars.len());
+    }
+
+    pub(crate) fn leave_frame(&mut self) {
+        if let Some(start) = self.frames.pop() {
+            self.release(start);
+        }
+    }
+
+    fn base(&self) -> usize {
+        self.frames.last().copied().unwrap_or(0)
+    }
+
+    pub(crate) fn view(&self) -> Val<'a> {
+        Val::View(self.frames.len())
+    }
+
+    #[inline]
+    fn position(&self, name: &str, hash: u64, from: usize, to: usize) -> Option<usize> {
+        let mut at = to;
+        while at > from {
+            at -= 1;
+            if self.hashes[at] == hash && crate::value::same_text(&self.vars[at].0, name) {
+                return Some(at);
+            }
+        }
+        None
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, name: &Name, near: &AtomicU32) -> Option<Val<'a>> {
+        if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
+            return Some(match &self.vars[at].1 {
+                Val::Ref(value) => Val::Ref(value),
+                other => other.clone(),
+            });
+        }
+        if !self.frames.is_empty() {
+            return None;
+        }
+        self.of_context(&name.text, near)
+    }
+
+    /// A variable that can be read in place.
+    #[inline]
+    pub(crate) fn near(&self, name: &Name, hint: &AtomicU32) -> Option<Near<'_>> {
+        if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
+            return match &self.vars[at].1 {
+                Val::Ref(value) => Some(Near::Value(value)),
+                Val::Entry(entry) => Some(Near::Entry(entry)),
+                Val::Own(value) => Some(Near::Value(value)),
+                _ => None,
+            };
+        }
+        self.near_context(name, hint).map(Near::Value)
+    }
+
+    /// As `near`, for what is borrowed from the context.
+    #[inline]
+    pub(crate) fn borrowed(&self, name: &Name, hint: &AtomicU32) -> Option<Near<'a>> {
+        if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
+            return match &self.vars[at].1 {
+                Val::Ref(value) => Some(Near::Value(value)),
+                Val::Entry(entry) => Some(Near::Entry(entry)),
+                _ => None,
+            };
+        }
+        self.near_context(name, hint).map(Near::Value)
+    }
+
+    #[inline]
+    fn near_context(&self, name: &Name, hint: &AtomicU32) -> Option<&'a Value> {
+        if !self.frames.is_empty() || !self.replaced.is_empty() {
+            return None;
+        }
+        self.context.get_near(&name.text, hint)
+    }
+
+    /// The loop that a name stands for.
+    #[inline]
+    pub(crate) fn loop_at(&self, name: &Name) -> Option<LoopAt> {
+        if name.hash != crate::tree::LOOP_HASH {
+            return None;
+        }
+        let at = self.position(&name.text, name.hash, self.base(), self.vars.len())?;
+        if let Val::Loop(at) = &self.vars[at].1 { Some(*at) } else { None }
+    }
+
+    #[inline]
+    fn of_context(&self, name: &str, near: &AtomicU32) -> Option<Val<'a>> {
+        if !self.replaced.is_empty()
+            && let Some((_, value)) = self.replaced.iter().find(|(n, _)| *n == name)
+        {
+            return Some(value.clone());
+        }
+        self.context.get_near(name, near).map(Val::Ref)
+    }
+
+    fn bounds(&self, frame: usize) -> (usize, usize) {
+        let start = |frame: usize| frame.checked_sub(1).map_or(Some(0), |i| self.frames.get(i).copied());
+        (start(frame).unwrap_or(0), start(frame + 1).unwrap_or(self.vars.len()))
+    }
+
+    /// A variable of the frame that `_context` shows.
+    pub(crate) fn get_of_view(&self, frame: usize, name: &str) -> Option<Val<'a>> {
+        let (from, to) = self.bounds(frame);
+        match self.position(name, crate::tree::hash(name), from, to) {
+            Some(at) => Some(self.vars[at].1.clone()),
+            None if frame == 0 => self.of_context(name, &AtomicU32::new(0)),
+            None => None,
+        }
+    }
+
+    /// The names of the frame that `_context` shows.
+    pub(crate) fn names_of_view(&self, frame: usize) -> Vec<&str> {
+        let (from, to) = self.bounds(frame);
+        let mut names = Vec::new();
+        if frame == 0 {
+            let keys = self.context.entries.iter().map(|(k, _)| k);
+            names.extend(keys.filter_map(|k| if let Value::Str(s) = k { Some(s.as_str()) } else { None }));
+        }
+        for (name, _) in &self.vars[from..to] {
+            if !name.is_empty() && !names.contains(&&**name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// `set`: replaces what is visible, or adds to the innermost scope.
+    pub(crate) fn set(&mut self, name: &'a Name, value: Val<'a>) {
+        if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
+            self.vars[at].1 = value;
+            return;
+        }
+        if self.frames.is_empty() && self.context.get(&name.text).is_some() {
+            match self.replaced.iter_mut().find(|(n, _)| *n == name.text) {
+                Some(slot) => slot.1 = value,
+                None => self.replaced.push((&name.text, value)),
+            }
+            return;
+        }
+        self.push(name.text.as_str(), name.hash, value);
+    }
+
+    /// Adds to the innermost scope, whatever is visible.
+    pub(crate) fn push(&mut self, name: impl Into<Cow<'a, str>>, hash: u64, value: Val<'a>) {
+        self.hashes.push(hash);
+        self.vars.push((name.into(), value));
+    }
+
+    /// Overwrites the variable at a known place.
+    #[inline]
+    pub(crate) fn write(&mut self, at: usize, value: Val<'a>) {
+        if let Some(slot) = self.vars.get_mut(at) {
+            slot.1 = value;
+        }
+    }
+
+    /// Bytes held by owned values of all scopes.
+    pub(crate) fn held_bytes(&self) -> usize {
+        let mut seen = std::collections::HashSet::new();
+        let all = self.vars.iter().map(|(_, v)| v).chain(self.replaced.iter().map(|(_, v)| v));
+        all.map(|value| if let Val::Own(v) = value { crate::render::size_of(v, &mut seen) } else { 0 }).sum()
+    }
+}
+
+/// Adds the static paths that nodes read.
+pub(crate) fn paths(nodes: &[Node], names: &mut BTreeSet<String>) {
+    for node in nodes {
+        match node {
+            Node::Text(_) | Node::Block(..) => {}
+            Node::Print(expr) => read(expr, names),
+            Node::If(branches) => {
+                for (condition, _, body) in &branches.branches {
+                    read(condition, names);
+                    paths(body, names);
+                }
+                paths(&branches.otherwise, names);
+            }
+            Node::For(each) => {
+                read(&each.over, names);
+                paths(&each.body, names);
+                paths(&each.otherwise, names);
+            }
+            Node::Set(set) => read(&set.1, names),
+            Node::Group(body) => paths(body, names),
+            Node::Include(include) => {
+                read(&include.template, names);
+                pairs(&include.with, names);
+                include.blocks.iter().flatten().for_each(|(_, body)| paths(body, names));
+            }
+            Node::Extends(extends) => read(&extends.0, names),
+            Node::Import(import) => {
+                debug_assert!(!matches!(&import.form, ImportForm::Names(n) if n.is_empty()));
+                read(&import.template, names);
+            }
+            Node::Cache(cache) => {
+                read(&cache.0, names);
+                paths(&cache.1, names);
+            }
+        }
+    }
+}
+
+fn pairs(pairs: &[(Expr, Expr)], names: &mut BTreeSet<String>) {
+    pairs.iter().for_each(|(k, v)| {
+        read(k, names);
+        read(v, names);
+    });
+}
+
+fn read(expr: &Expr, names: &mut BTreeSet<String>) {
+    let mut all = |exprs: &mut dyn Iterator<Item = &Expr>| exprs.for_each(|e| read(e, names));
+    match expr {
+        Expr::Const(_) | Expr::Parent(..) => {}
+        Expr::Var(var) => {
+            names.insert(var.name.text.to_string());
+        }
+        Expr::Path(path) => match &path.0 {
+            Expr::Var(var) => {
+                let segments: Vec<&str> = path.1.iter().map(|s| s.name.as_str()).collect();
+                names.insert(format!("{}.{}", var.name.text, segments.join(".")));
+            }
+            base => read(base, names),
+        },
+        Expr::PathMacro(path) => {
+            names.insert(path.root.name.text.to_string());
+        }
+        Expr::Index(index) => all(&mut [&index.0, &index.1].into_iter()),
+        Expr::Method(method) => all(&mut std::iter::once(&method.base).chain(&method.args.positional)),
+        Expr::List(items) | Expr::Concat(items) => all(&mut items.iter()),
+        Expr::Map(entries) => pairs(entries, names),
+        Expr::Binary(binary) => all(&mut [&binary.left, &binary.right].into_iter()),
+        Expr::Unary(unary) => read(&unary.1, names),
+        Expr::Ternary(t) => all(&mut [&t.0, &t.1, &t.2].into_iter()),
+        Expr::Filter(call) => all(&mut filter_parts(call)),
+        Expr::Test(test) => all(&mut std::iter::once(&test.input).chain(&test.args)),
+        Expr::Call(call) => {
+            let bound = call.function.iter().filter_map(|(_, b)| b.as_ref().ok()).flatten().flatten();
+            all(&mut bound.chain(&call.args.positional).chain(call.args.named.iter().map(|(_, e)| e)));
+        }
+        Expr::Block(block) => all(&mut block.0.iter()),
+        Expr::Escape(escape) => read(&escape.1, names),
+        Expr::Body(body) => paths(body, names),
+    }
+}
+
+fn filter_parts(call: &FilterCall) -> impl Iterator<Item = &Expr> {
+    std::iter::once(&call.input).chain(call.args.iter().flatten().flatten())
+}

@@ -1,0 +1,240 @@
+//! The compiled form of a template: names hashed, attribute chains joined, constants folded.
+//!
+//! In: what the parser read. Out: a tree that the renderer walks. Always: shared between threads; the only
+//! thing that changes are guesses where a key stands in its map.
+
+use crate::error::Span;
+use crate::escape::Strategy;
+use crate::filters::Filter;
+use crate::functions::Function;
+use crate::predicates::Predicate;
+use crate::value::Value;
+use smol_str::SmolStr;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU32;
+
+/// A name with its hash; hashes are compared first.
+#[derive(Debug, Clone)]
+pub(crate) struct Name {
+    pub(crate) text: SmolStr,
+    pub(crate) hash: u64,
+}
+
+impl Name {
+    pub(crate) fn new(text: &str) -> Name {
+        Name { text: text.into(), hash: hash(text) }
+    }
+}
+
+/// FNV-1a: short names, computed when a template is compiled.
+pub(crate) const fn hash(text: &str) -> u64 {
+    let bytes = text.as_bytes();
+    let (mut hash, mut at) = (0xcbf2_9ce4_8422_2325_u64, 0);
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    hash
+}
+
+pub(crate) const LOOP_HASH: u64 = hash("loop");
+
+#[derive(Debug)]
+pub(crate) struct Var {
+    pub(crate) name: Name,
+    pub(crate) near: AtomicU32,
+    pub(crate) span: Span,
+}
+
+/// A static attribute: `.name` or `['name']`.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: SmolStr,
+    pub(crate) near: AtomicU32,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Range,
+    Multiply,
+    Divide,
+    Modulo,
+    Add,
+    Subtract,
+    Equal,
+    NotEqual,
+    Less,
+    Greater,
+    LessEqual,
+    GreaterEqual,
+    Contains,
+    And,
+    Or,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sign {
+    Not,
+    Plus,
+    Minus,
+}
+
+#[derive(Debug)]
+pub(crate) enum Expr {
+    Const(Value),
+    Var(Box<Var>),
+    Path(Box<(Expr, Vec<Segment>)>),
+    Index(Box<(Expr, Expr, Span)>),
+    Method(Box<Method>),
+    List(Vec<Expr>),
+    Map(Vec<(Expr, Expr)>),
+    Concat(Vec<Expr>),
+    Binary(Box<Binary>),
+    Unary(Box<(Sign, Expr, Span)>),
+    Ternary(Box<(Expr, Expr, Expr, Span)>),
+    Filter(Box<FilterCall>),
+    Test(Box<TestCall>),
+    Call(Box<Call>),
+    /// `block('n')`
+    Block(Box<(Option<Expr>, Span)>),
+    /// `parent()`, with the block it stands in.
+    Parent(Option<SmolStr>, Span),
+    Escape(Box<(Strategy, Expr, Span)>),
+    /// The body of a `filter` tag.
+    Body(Vec<Node>),
+    /// A dotted path with hyphens.
+    PathMacro(Box<PathMacro>),
+}
+
+#[derive(Debug)]
+pub(crate) struct PathMacro {
+    pub(crate) root: Var,
+    pub(crate) rest: Vec<Step>,
+    pub(crate) span: Span,
+    /// From this step on names are compared without case.
+    pub(crate) headers_from: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Step {
+    Name(SmolStr),
+    Index(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Method {
+    pub(crate) base: Expr,
+    pub(crate) name: SmolStr,
+    pub(crate) args: Args,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Binary {
+    pub(crate) op: Op,
+    pub(crate) left: Expr,
+    pub(crate) right: Expr,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Args {
+    pub(crate) positional: Vec<Expr>,
+    pub(crate) named: Vec<(SmolStr, Expr)>,
+}
+
+/// Arguments laid out by declared name; `Err` is what is wrong with them, told when the call is evaluated.
+pub(crate) type Bound = Result<Vec<Option<Expr>>, String>;
+
+#[derive(Debug)]
+pub(crate) struct FilterCall {
+    pub(crate) filter: Result<&'static Filter, SmolStr>,
+    pub(crate) input: Expr,
+    pub(crate) args: Bound,
+    /// The constant pairs of `replace`.
+    pub(crate) pairs: Option<Vec<(String, String)>>,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct TestCall {
+    pub(crate) test: Result<Predicate, SmolStr>,
+    pub(crate) negated: bool,
+    pub(crate) input: Expr,
+    pub(crate) args: Vec<Expr>,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) name: SmolStr,
+    pub(crate) function: Option<(&'static Function, Bound)>,
+    pub(crate) args: Args,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum Node {
+    Text(Box<str>),
+    Print(Expr),
+    If(Box<If>),
+    For(Box<For>),
+    Set(Box<(Name, Expr)>),
+    /// `autoescape` and `parallel`: their bodies in place.
+    Group(Vec<Node>),
+    Block(SmolStr, Span),
+    Include(Box<Include>),
+    Extends(Box<(Expr, Span)>),
+    Import(Box<Import>),
+    Cache(Box<(Expr, Vec<Node>, Span)>),
+}
+
+#[derive(Debug)]
+pub(crate) struct If {
+    pub(crate) branches: Vec<(Expr, Span, Vec<Node>)>,
+    pub(crate) otherwise: Vec<Node>,
+}
+
+#[derive(Debug)]
+pub(crate) struct For {
+    pub(crate) var: Name,
+    pub(crate) over: Expr,
+    pub(crate) body: Vec<Node>,
+    pub(crate) otherwise: Vec<Node>,
+    /// Does the body read `loop` (or may it, through another template)?
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Include {
+    pub(crate) template: Expr,
+    pub(crate) with: Vec<(Expr, Expr)>,
+    /// `embed`: the blocks that replace those of the template.
+    pub(crate) blocks: Option<Blocks>,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) struct Import {
+    pub(crate) template: Expr,
+    pub(crate) form: ImportForm,
+    pub(crate) span: Span,
+}
+
+#[derive(Debug)]
+pub(crate) enum ImportForm {
+    All,
+    As(SmolStr),
+    /// Pairs of name and alias.
+    Names(Vec<(SmolStr, SmolStr)>),
+}
+
+pub(crate) type Blocks = HashMap<SmolStr, Vec<Node>>;
+
+#[derive(Debug)]
+pub(crate) struct Macro {
+    pub(crate) name: SmolStr,
+    pub(crate) params: Vec<(Name, Option<Expr>)>,
+    pub(crate) body: Vec<Node>,
+}
