@@ -1,5 +1,5 @@
 # What people and CI run. `make help` lists it. Needs: Rust (see README.md), make, a C compiler;
-# for `make test` also python3 with venv, and a way to the package registries on the first run.
+# for `make test` also python3 with venv, a C++ compiler, and a way to the package registries on the first run.
 
 CARGO ?= cargo
 CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -8,10 +8,12 @@ export CARGO_TARGET_DIR
 BIN := $(CARGO_TARGET_DIR)/release/rivermouth
 VENV := $(CARGO_TARGET_DIR)/venv
 PYTHON := $(VENV)/bin/python
+# Seconds for each fuzz target.
+FUZZ_SECONDS ?= 10
 XTASK := $(CARGO) run --quiet --locked --package xtask --
 REQUIREMENTS := $(wildcard tests/conformance/requirements.txt tests/aepp/requirements.txt)
 
-.PHONY: help build demo test format lint tidy deps docs rust-tests python-tests conformance aepp bench clean
+.PHONY: help build demo test format lint tidy deps docs rust-tests fuzz python-tests conformance aepp bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -24,7 +26,7 @@ demo: build ## Run the main job on 69,659 real purchases
 	$(BIN) demo --exit
 
 # The order is cheap checks first; each stage stops the run when it fails.
-test: lint build docs rust-tests python-tests ## Everything that CI checks
+test: lint build docs rust-tests fuzz python-tests ## Everything that CI checks
 	@echo "make test: all stages passed"
 
 lint: format tidy deps ## Format, clippy with denied warnings, house rules, dependencies
@@ -32,6 +34,7 @@ lint: format tidy deps ## Format, clippy with denied warnings, house rules, depe
 
 format: ## Check the format
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 
 tidy: ## House rules: floors, headers, names, lengths
 	$(XTASK) tidy
@@ -49,6 +52,9 @@ rust-tests: build ## Unit, case, integration and crash tests
 	@if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) nextest run --locked --workspace --all-features --no-fail-fast; \
 	else $(CARGO) test --locked --workspace --all-features --no-fail-fast --lib --bins --tests; fi
+
+fuzz: ## Templates and configurations against mutated input (FUZZ_SECONDS=10 for each target, FUZZ=names)
+	$(XTASK) fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 python-tests: conformance aepp
 

@@ -2,7 +2,8 @@
 """The client library `aepp`, unchanged, against a running server.
 
 Logs in, makes a schema (field group, identity descriptor), a data set, an inlet and an audience,
-sends a record and an event, and reads the profile and its events. Exit code 0 when all steps do what
+sends a record and an event, and reads the profile and its events; then authors a destination
+(`destinations.py`). Exit code 0 when all steps do what
 the library's own users would see on the original; else the step that failed, and 1.
 """
 
@@ -14,6 +15,8 @@ import uuid
 
 import aepp
 from aepp import catalog, customerprofile, flowservice, identity, ingestion, schema, segmentation
+
+import destinations
 
 WAIT_SECONDS = 30
 
@@ -27,8 +30,9 @@ def main():
         credentials = json.load(file)
     configure(arguments.base_url.rstrip("/"), credentials)
     try:
-        story(credentials)
-    except Failed as failure:
+        audience = story(credentials)
+        destinations.story(audience)
+    except (Failed, destinations.Failed) as failure:
         print(f"FAILED {failure}", file=sys.stderr)
         return 1
     print("aepp: all steps passed")
@@ -193,6 +197,7 @@ def story(credentials):
         return [c for c in children if c["entityId"] == f"visit-{run}"]
 
     wait_for("read the events", seen)
+    return audience
 
 
 def wait_for(name, read):

@@ -1,4 +1,5 @@
-//! The house rules as checks: `cargo run -p xtask -- tidy | deps | docs --bin PATH | with-server --bin PATH -- COMMAND…`.
+//! The house rules as checks: `cargo run -p xtask -- tidy | deps | docs --bin PATH | fuzz SECONDS [TARGET…] |
+//! with-server --bin PATH -- COMMAND…`.
 //!
 //! In: the files of this repository. Out: one line per fault, exit code 1 if there is any.
 //! Always: a check changes nothing, except `tidy --update`, which only lowers the numbers of the ratchet.
@@ -6,6 +7,7 @@
 mod deps;
 mod docs;
 mod floors;
+mod fuzz;
 mod scan;
 mod server;
 mod tidy;
@@ -23,9 +25,11 @@ fn main() -> ExitCode {
         ["tidy", "--update"] => tidy::check(root, true),
         ["deps"] => deps::check(root),
         ["docs", "--bin", bin] => docs::check(root, Path::new(bin)),
+        ["fuzz", seconds, ref targets @ ..] => fuzz::run(root, seconds, targets),
         ["with-server", "--bin", bin, "--", ref command @ ..] => server::run(Path::new(bin), command),
         _ => Err(vec![
-            "usage: xtask tidy [--update] | deps | docs --bin PATH | with-server --bin PATH -- COMMAND…".into(),
+            "usage: xtask tidy [--update] | deps | docs --bin PATH | fuzz SECONDS [TARGET…] | with-server --bin PATH -- COMMAND…"
+                .into(),
         ]),
     };
     match result {

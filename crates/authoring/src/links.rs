@@ -80,6 +80,13 @@ fn collect<'j>(value: &'j Json, member: &str, found: &mut Vec<&'j str>) {
     }
 }
 
+/// Whether the server that a stored destination delivers to takes files.
+pub(crate) fn exports_files(destination: &Json, objects: &dyn Objects) -> bool {
+    let id = destination["destinationDelivery"][0]["destinationServerId"].as_str().unwrap_or_default();
+    let server = objects.object(Kind::Server, id).and_then(|body| Kind::Server.parse(body).ok());
+    matches!(server, Some(Parsed::Server(server)) if server.is_file())
+}
+
 /// The destinations of a sandbox whose working copy names an object.
 fn users<'d>(docs: &'d DocSet, sandbox: SandboxId, kind: Kind, id: &str) -> impl Iterator<Item = &'d Doc> {
     let all = docs.iter(sandbox, Collection::AuthoringDestination).map(AsRef::as_ref);

@@ -9,7 +9,7 @@ use crate::kind::{Kind, Parsed};
 use crate::secrets;
 use crate::snapshot::Working;
 use crate::{Outside, links, publish};
-use destination::config::DestinationConfig;
+use destination::config::{CustomerDataField, DestinationConfig, Fault};
 use model::{Caller, Collection, Doc, DocChange, DocSet, SandboxId, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
@@ -102,11 +102,19 @@ fn check_destination(
     old: Option<&Doc>,
     working: &Working<'_>,
 ) -> Result<()> {
-    let faults = links::check(config, working);
+    let mut faults = links::check(config, working);
+    faults.extend(reserved_names(config));
     if !faults.is_empty() {
         return Err(Error::Invalid(faults));
     }
     let id = old.map_or("", |doc| doc.id.as_str());
+    if let Some(old) = old
+        && links::exports_files(&old.body, working) != links::exports_files(&config.json, working)
+        && let Some(user) = links::private_user(docs, sandbox, id)
+    {
+        let rule = "messages cannot become files, nor files messages, while the destination is in use by";
+        return Err(Error::field("destinationDelivery[0].destinationServerId", format!("{rule} {user}")));
+    }
     match config.json["status"].as_str() {
         Some("PUBLISHED") if publish::published(docs, sandbox, id).is_none() => {
             let rule = "PUBLISHED is set when a publish request is approved (POST /authoring/destinations/publish)";
@@ -120,6 +128,17 @@ fn check_destination(
         },
         _ => Ok(()),
     }
+}
+
+/// Parameters of a target connection that are not the author's to name.
+fn reserved_names(config: &DestinationConfig) -> Vec<Fault> {
+    let ours = flows::delivery_properties();
+    let fields = config.customer_data_fields.iter().enumerate();
+    let taken = fields.filter(|(_, field)| ours.get(field.name.as_str()).is_some());
+    let fault = |(i, field): (usize, &CustomerDataField)| {
+        Fault::new(format!("customerDataFields[{i}].name"), format!("{} is a setting of every connection", field.name))
+    };
+    taken.map(fault).collect()
 }
 
 fn written(docs: &DocSet, caller: &Caller<'_>, kind: Kind, id: &str, stored: Json, created_at: Timestamp) -> Change {

@@ -31,20 +31,29 @@ pub fn sample_profiles(
         return Err(Error::field(name, format!("is not known here; known: {}", known.join(", "))));
     }
     let given = |name: &str| pairs.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str());
+    // Some clients always send both ids, one of them perhaps empty.
+    let id_of = |name: &str| given(name).filter(|id| !id.is_empty());
     let count = given("count").map(read_count).transpose()?;
     let mut numbers = numbers(caller);
-    match (given("destinationId"), given("destinationInstanceId")) {
+    match (id_of("destinationId"), id_of("destinationInstanceId")) {
         (Some(id), None) => {
             let config = config_of(docs, caller, catalog, id)?;
             let count = count.unwrap_or_else(|| sample::default_count(&config));
             Ok(Json::Array(sample::target_profiles(&config, count, caller.now, &mut numbers)))
         }
-        (None, Some(id)) => {
+        (destination, Some(id)) => {
             let parts = instance(docs, caller.sandbox, catalog, id)?;
+            let of = parts.entry.destination_id.as_str();
+            if let Some(other) = destination.filter(|other| *other != of) {
+                let rule = format!("destination instance {id} is of destination {of}; given {other}");
+                return Err(Error::field("destinationId", rule));
+            }
             let count = count.unwrap_or_else(|| sample::default_count(&parts.entry.config));
             Ok(Json::Array(sample::source_profiles(&parts.instance, count, caller.now, &mut numbers)))
         }
-        _ => Err(Error::refused("give either destinationId (target schema) or destinationInstanceId (source schema)")),
+        (None, None) => {
+            Err(Error::refused("give destinationId (target schema) or destinationInstanceId (source schema)"))
+        }
     }
 }
 

@@ -7,7 +7,7 @@ mod world;
 use authoring::{Kind, Origin, connection_spec_id, trial};
 use destination::config::Transformation;
 use destination::message::Source;
-use flows::{Retry, SdkTarget, Target, target_connections};
+use flows::{Retry, SdkTarget, Target, dataflows, target_connections};
 use serde_json::{Value as Json, json};
 use world::{SECRETS, World, audience, bearer, id_of, mapped};
 
@@ -243,6 +243,13 @@ fn files_are_connected_but_not_activated() {
     let error = world.flow(&flow_spec, &ends, &json!([]), &json!([])).unwrap_err().to_string();
     let rule = "file exports are not served yet: a file-based destination can be connected, not activated";
     assert_eq!(error, format!("1425-400: {rule}"));
+    // While somebody is connected, files stay files.
+    let mut messages = world.get(Kind::Destination, &streaming).unwrap()["items"][0].clone();
+    messages["instanceId"] = json!(id);
+    let error = world.replace(Kind::Destination, &id, &messages).unwrap_err().to_string();
+    let rule = "messages cannot become files, nor files messages, while the destination is in use by";
+    let path = "destinationDelivery[0].destinationServerId";
+    assert_eq!(error, format!("{path}: {rule} target connection {target} (Target)"));
     let preview = world.with(|caller| authoring::preview_files(&world.docs, caller, &world.catalog(), &target));
     let preview = preview.unwrap().unwrap();
     assert_eq!(
@@ -275,4 +282,106 @@ fn templates_are_rendered_before_anything_is_connected() {
     let fields = json!({ "destinationId": id, "templates": { "url": "https://{{customerData.region}}/" } });
     let fields = world.with(|caller| trial::render_fields(&world.docs, caller, &catalog, &fields)).unwrap();
     assert!(["https://eu/", "https://us/"].contains(&fields["results"]["url"].as_str().unwrap()));
+}
+
+#[test]
+fn a_flow_changes_as_any_other() {
+    let mut world = World::new();
+    let (_, id) = world.destination(|_| {});
+    let (spec, flow_spec) = specs(&world, &id);
+    let ends = world.ends(&spec);
+    let flow = world.flow(&flow_spec, &ends, &json!([]), &json!([])).unwrap();
+    let at = "/transformations/0/params";
+    let add =
+        |list: &str, value: Json| json!({ "op": "add", "path": format!("{at}/{list}/selectors/-"), "value": value });
+    let mut patch = |operations: &Json| {
+        let shown = world.flow_service(|docs, caller, _, _| dataflows::get(docs, caller, &flow, &|_| None)).unwrap();
+        let etag = id_of(&shown["items"][0], "etag");
+        let decision = world.flow_service(|docs, caller, _, lookups| {
+            dataflows::patch(docs, caller, &flow, Some(&etag), operations, lookups)
+        });
+        world.decided(decision).map(|_| compiled(&world))
+    };
+    let error = patch(&json!([add("segmentSelectors", audience())])).unwrap_err().to_string();
+    let rule = "at least one target identity must be mapped before or with audiences";
+    assert_eq!(error, format!("1455-400: profileSelectors: {rule}; known: email, external"));
+    let mapping = add("profileSelectors", mapped("identityMap.Email", "identityMap.email"));
+    patch(&json!([mapping, add("segmentSelectors", audience())])).unwrap();
+    let triggers = json!({ "attributeChanges": false, "identityChanges": true });
+    let set = json!([{ "op": "add", "path": format!("{at}/activationTriggers"), "value": triggers }]);
+    let (_, sdk) = patch(&set).unwrap();
+    assert_eq!(sdk.mapping.identities.len(), 1);
+    let sets = json!([{ "op": "add", "path": format!("{at}/profileMapping"), "value": { "mappingId": "m" } }]);
+    let error = patch(&sets).unwrap_err().to_string();
+    assert!(error.contains("profileMapping (mapping sets) is not served yet"), "{error}");
+    let catalog = world.catalog();
+    let compiled = flows::compile(&world.docs, world.sandbox.0, &catalog.flows);
+    assert!(!compiled[0].triggers.attribute && compiled[0].triggers.identity && compiled[0].triggers.segmentation);
+}
+
+#[test]
+fn lists_of_the_receiving_system_are_asked() {
+    let mut world = World::new();
+    let lookup = json!({
+        "name": "Lists",
+        "destinationServerType": "URL_BASED",
+        "urlBasedDestination": { "url": { "templatingStrategy": "NONE", "value": "https://example.com/lists" } },
+        "httpTemplate": { "httpMethod": "GET" },
+        "responseFields": [{ "templatingStrategy": "PEBBLE_V1", "value": "{{ response.body | toJson | raw }}", "name": "schema" }],
+    });
+    let lookup = id_of(&world.create(Kind::Server, &lookup).unwrap(), "instanceId");
+    let (_, id) = world.destination(|body| {
+        body["schemaConfig"].as_object_mut().unwrap().shift_remove("profileFields");
+        body["schemaConfig"]["dynamicSchemaConfig"] = json!({ "dynamicEnum": {
+            "authenticationRule": "CUSTOMER_AUTHENTICATION",
+            "destinationServerId": lookup,
+            "value": "schema",
+            "responseFormat": "SCHEMA",
+        }});
+        body["customerDataFields"].as_array_mut().unwrap().push(json!({
+            "name": "list", "type": "string", "title": "List",
+            "dynamicEnum": {
+                "queryParams": ["region"],
+                "destinationServerId": lookup,
+                "authenticationRule": "CUSTOMER_AUTHENTICATION",
+                "value": "$.list",
+                "responseFormat": "NAME_VALUE",
+            },
+        }));
+    });
+    assert!(world.delete(Kind::Server, &lookup).is_err(), "a server for look-ups is referred to");
+    let (spec, flow_spec) = specs(&world, &id);
+    let base = world.base(&spec, bearer()).unwrap();
+    let error = world.target(&spec, &base, json!({ "region": "eu", "list": "c" })).unwrap_err().to_string();
+    assert!(error.starts_with("1425-400: params.list: "), "{error}");
+    let target = world.target(&spec, &base, json!({ "region": "eu", "list": "b" })).unwrap();
+    let ends = (world.source(), target);
+    let error = world.flow(&flow_spec, &ends, &json!([]), &json!([mapped("loyalty.points", "points")])).unwrap_err();
+    let rule = "destination points is not known there; known: city, country";
+    assert_eq!(error.to_string(), format!("1425-400: profileSelectors.selectors[0].value.mapping.{rule}"));
+    world.flow(&flow_spec, &ends, &json!([]), &json!([mapped("homeAddress.city", "city")])).unwrap();
+}
+
+#[test]
+fn the_ids_of_specs_never_change() {
+    let spec = |origin| connection_spec_id("b0780cb5-2bb7-4409-bf2c-c625ca818588", origin);
+    assert_eq!(spec(Origin::Private), "cb93bfd9-512b-841a-af39-c3f099031b40");
+    assert_eq!(spec(Origin::Public), "1de3c33f-e62b-8888-8eb9-80514f7ba2cd");
+    assert_eq!(spec(Origin::BuiltIn), spec(Origin::Public));
+}
+
+#[test]
+fn a_sandbox_takes_a_hundred_connections() {
+    let mut world = World::new();
+    let (_, id) = world.destination(|_| {});
+    let (spec, _) = specs(&world, &id);
+    let base = world.base(&spec, bearer()).unwrap();
+    let target = world.target(&spec, &base, json!({ "region": "eu" })).unwrap();
+    let kind = model::Collection::TargetConnection;
+    let body = world.docs.get(world.sandbox.0, kind, &target).unwrap().body.clone();
+    for i in 1..100 {
+        world.apply(&[model::DocChange::put(world.sandbox.0, kind, format!("target-{i}"), body.clone(), "test")]);
+    }
+    let error = world.target(&spec, &base, json!({ "region": "eu" })).unwrap_err().to_string();
+    assert_eq!(error, "1425-400: a sandbox takes at most 100 connections to authored destinations");
 }

@@ -58,6 +58,11 @@ fn every_fault_is_named() {
         assert!(paths.contains(&path), "{path} is not among {paths:?}");
     }
     assert!(body["detail"].as_str().unwrap().starts_with(paths[0]));
+    let server = id_of(&world.create(Kind::Server, &server()).unwrap(), "instanceId");
+    let mut body = destination(&server);
+    body["customerDataFields"][0]["name"] = json!("deliveryRetry");
+    let taken = "customerDataFields[0].name: deliveryRetry is a setting of every connection";
+    refused(world.create(Kind::Destination, &body), taken);
     // A document that is right in itself may still point nowhere.
     let dangling = world.create(Kind::Destination, &destination("no-such-server"));
     let path = "destinationDelivery[0].destinationServerId";

@@ -3,20 +3,26 @@
 //! - ingest: CDNOW through the batch endpoint to committed state, the demo's five audiences; baseline:
 //!   the same bodies parsed with serde_json, appended and fsynced to one file.
 //! - latency: accepted to delivered at 2,000 events a second; baseline: bare posts to the receiver.
-//! - pebble: renders of templates; baseline: the reference engine (`bench pebble` runs this alone).
+//! - pebble: renders of templates; baseline: the reference engine.
+//! - templated: delivery of 100 profiles per message; baseline: rendering and posting the same messages.
 //! - memory after CDNOW, and start of the directory that holds it.
 //!
-//! One line of figures each; ratios survive a noisy machine better than absolute numbers.
+//! `bench NAME…` runs these sections only. One line of figures each; ratios survive a noisy machine better than absolute numbers.
 
 #![expect(clippy::disallowed_methods, reason = "measures the real program in real time")]
 
 mod cdnow;
 mod pebble;
+mod templated;
 
 use serde_json::{Value as Json, json};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 use testkit::{Api, Flow, Options, ReceiverOptions, World, block_on};
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const RUNS: usize = 3;
 const LANES: usize = 2;
@@ -40,12 +46,14 @@ const AUDIENCES: [(&str, &str); 5] = [
 ];
 
 fn main() {
-    pebble::run();
-    if std::env::args().nth(1).as_deref() == Some("pebble") {
-        return;
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let sections: [(&str, fn()); 4] =
+        [("pebble", pebble::run), ("templated", templated::run), ("ingest", ingest), ("latency", latency)];
+    for (name, run) in sections {
+        if asked.is_empty() || asked.iter().any(|a| a == name) {
+            run();
+        }
     }
-    ingest();
-    latency();
 }
 
 fn print(line: &str) {

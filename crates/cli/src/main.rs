@@ -124,6 +124,9 @@ fn command() -> Command {
         )
 }
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let matches = command().get_matches();
     match run(&matches) {

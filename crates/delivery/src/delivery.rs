@@ -6,10 +6,10 @@ use crate::destination::Destination;
 use crate::egress::Egress;
 use crate::flow::{self, Handle, Room};
 use crate::http::{self, Lookup, SystemLookup};
-use crate::wire::Wire;
 use crate::metrics::FlowMetrics;
 use crate::port::Outbox;
 use crate::report::{self, Reporter};
+use crate::wire::Wire;
 use clock::Clock;
 use model::{FlowNo, PartitionNo};
 use parking_lot::{Mutex, RwLock};
@@ -209,6 +209,7 @@ impl Delivery {
     /// The flow is deleted: running attempts finish and are reported, all else is forgotten.
     pub fn discard(&self, flow: FlowNo) {
         if let Some(handle) = self.flows.write().remove(&flow) {
+            handle.control.lock().batching = None;
             handle.end();
         }
     }

@@ -39,7 +39,7 @@ mod report;
 
 mod metrics;
 
-pub use batch::{Access, Authorize, AccessFuture, Batching, Call, Refusal, Trial};
+pub use batch::{Access, AccessFuture, Authorize, Batching, Call, Refusal, Trial};
 pub use delivery::{Delivery, Settings, StartError};
 pub use destination::{Auth, CredentialStyle, Destination, Secret, TIMEOUT};
 pub use egress::{Egress, Exception};

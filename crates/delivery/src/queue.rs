@@ -125,7 +125,7 @@ impl Queue {
         let budget = if self.known < KNOWN_MAX { window.saturating_sub(self.bodies) } else { 0 };
         // Who waits for a partition to be read must not wait for room.
         let forced = budget < FETCH_MIN && !self.gated.is_empty() && self.ready.is_empty();
-        self.reader.plan(budget, forced)
+        self.reader.plan(budget, forced, FETCH_MIN)
     }
 
     /// Takes what a read of a round found. A read from before the last pause counts as not made.
@@ -193,22 +193,23 @@ impl Queue {
             }
             return;
         };
-        let state = if first.gate.is_some_and(|gate| !self.reader.is_read(gate, first.job.key.partition, first.job.created)) {
-            self.gated.push(profile);
-            State::Gated
-        } else if let Some(earlier) = self.earlier(first) {
-            self.behind.entry(earlier).or_default().push(profile);
-            State::Behind
-        } else {
-            if first.gate.is_some() {
-                if self.settled.len() >= SETTLED_MAX {
-                    self.settled.clear();
+        let state =
+            if first.gate.is_some_and(|gate| !self.reader.is_read(gate, first.job.key.partition, first.job.created)) {
+                self.gated.push(profile);
+                State::Gated
+            } else if let Some(earlier) = self.earlier(first) {
+                self.behind.entry(earlier).or_default().push(profile);
+                State::Behind
+            } else {
+                if first.gate.is_some() {
+                    if self.settled.len() >= SETTLED_MAX {
+                        self.settled.clear();
+                    }
+                    self.settled.extend(first.lineage.iter().copied());
                 }
-                self.settled.extend(first.lineage.iter().copied());
-            }
-            self.ready.push_back(profile);
-            State::Ready
-        };
+                self.ready.push_back(profile);
+                State::Ready
+            };
         self.parkable |= state != State::Ready;
         if let Some(line) = self.lines.get_mut(&profile) {
             line.state = state;

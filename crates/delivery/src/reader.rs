@@ -68,13 +68,14 @@ impl Reader {
         self.partitions.iter().any(|p| p.dirty)
     }
 
-    /// What to read next, at most about `budget` exports; with `forced` even without room.
-    pub(crate) fn plan(&mut self, mut budget: usize, forced: bool) -> (u64, Vec<Fetch>) {
+    /// What to read next, at most about `budget` exports; with `forced` even without room. The budget is
+    /// spread over the partitions, but none is asked for less than `at_once`.
+    pub(crate) fn plan(&mut self, mut budget: usize, forced: bool, at_once: usize) -> (u64, Vec<Fetch>) {
         let dirty = self.partitions.iter().filter(|p| p.dirty).count();
         if dirty == 0 {
             return (self.round, Vec::new());
         }
-        let limit = (budget / dirty).clamp(FETCH_MIN, FETCH_MAX);
+        let limit = (budget / dirty).max(at_once.min(budget)).clamp(FETCH_MIN, FETCH_MAX);
         let mut fetches = Vec::new();
         let first = self.turn;
         for step in 0..self.partitions.len() {

@@ -1,6 +1,6 @@
 //! Brings outcomes to the outbox, many at a time.
 //!
-//! In: outcomes of all flows. Out: [`Outbox::report`] with up to [`BATCH_MAX`] outcomes, at most
+//! In: outcomes of all flows. Out: [`Outbox::report`] with up to [`BATCH_MAX`] words, at most
 //! [`LINGER`] after the first of them, on a blocking thread.
 //!
 //! Always: outcomes of a flow are reported in the order in which they came; all are reported
@@ -8,10 +8,10 @@
 
 use crate::flow::Handle;
 use crate::port::{ExportKey, Outbox, Outcome};
+use model::FlowNo;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use model::FlowNo;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,6 +21,8 @@ const LINGER: Duration = Duration::from_millis(5);
 /// Something to bring to the outbox.
 pub(crate) enum Word {
     Outcome(Arc<Handle>, ExportKey, Outcome),
+    /// Outcomes that are reported together.
+    Outcomes(Arc<Handle>, Vec<(ExportKey, Outcome)>),
     /// A batch has ended; its outcomes came before.
     BatchEnded(FlowNo, u64),
 }
@@ -40,6 +42,16 @@ impl Reporter {
         handle.unreported.fetch_add(1, Ordering::AcqRel);
         // No listener: delivery was dropped; the export stays waiting in the outbox.
         let _ = self.0.send(Word::Outcome(handle.clone(), key, outcome));
+    }
+
+    /// Reports outcomes in one call of the outbox.
+    pub(crate) fn report_all(&self, handle: &Arc<Handle>, outcomes: Vec<(ExportKey, Outcome)>) {
+        if outcomes.is_empty() {
+            return;
+        }
+        handle.unreported.fetch_add(outcomes.len(), Ordering::AcqRel);
+        // No listener: as above.
+        let _ = self.0.send(Word::Outcomes(handle.clone(), outcomes));
     }
 
     pub(crate) fn batch_ended(&self, flow: FlowNo, id: u64) {
@@ -63,8 +75,12 @@ pub(crate) async fn run(mut words: mpsc::UnboundedReceiver<Word>, outbox: Arc<dy
         for word in batch.drain(..) {
             match word {
                 Word::Outcome(handle, key, outcome) => {
-                    handles.push(handle);
+                    handles.push((handle, 1));
                     outcomes.push((key, outcome));
+                }
+                Word::Outcomes(handle, together) => {
+                    handles.push((handle, together.len()));
+                    outcomes.extend(together);
                 }
                 Word::BatchEnded(flow, id) => ended.push((flow, id)),
             }
@@ -81,10 +97,10 @@ pub(crate) async fn run(mut words: mpsc::UnboundedReceiver<Word>, outbox: Arc<dy
         if tokio::task::spawn_blocking(report).await.is_err() {
             tracing::error!("reporting outcomes failed; these exports will be delivered again after a restart");
         }
-        for handle in &handles {
-            handle.unreported.fetch_sub(1, Ordering::AcqRel);
+        for (handle, count) in &handles {
+            handle.unreported.fetch_sub(*count, Ordering::AcqRel);
         }
-        handles.dedup_by(|a, b| Arc::ptr_eq(a, b));
-        handles.iter().for_each(|handle| handle.notify.notify_one());
+        handles.dedup_by(|a, b| Arc::ptr_eq(&a.0, &b.0));
+        handles.iter().for_each(|(handle, _)| handle.notify.notify_one());
     }
 }

@@ -12,7 +12,7 @@ use crate::listing::{self, Query};
 use crate::rules::Rules;
 use crate::runs::{self, RunFigures};
 use crate::source_connection::base_summary;
-use crate::{Catalog, Decision, Lookups, patch as json_patch, schema, sdk_target, specs, transformation};
+use crate::{Catalog, Decision, HTTP_API, Lookups, patch as json_patch, schema, sdk_target, specs, transformation};
 use model::{Caller, Collection, Doc, DocChange, DocSet, FlowNo, SandboxId};
 use serde_json::{Map, Value as Json, json};
 
@@ -258,7 +258,11 @@ fn flow_spec_of<'c>(doc: &Doc, catalog: &'c Catalog) -> Option<&'c Json> {
 fn rules_of(docs: &DocSet, caller: &Caller<'_>, target: &str, lookups: &Lookups<'_>) -> Result<Option<Rules>> {
     let Some(connection) = docs.get(caller.sandbox, Collection::TargetConnection, target) else { return Ok(None) };
     let spec = connection.body["connectionSpec"]["id"].as_str().unwrap_or_default();
-    let Some(destination) = lookups.catalog.destination(spec) else { return Ok(None) };
+    if spec == HTTP_API {
+        return Ok(None);
+    }
+    let gone = || Error::new(1413, "the destination of this flow is not in the catalog any more");
+    let destination = lookups.catalog.destination(spec).ok_or_else(gone)?;
     sdk_target::check_served(destination).map_err(Error::invalid)?;
     Ok(Some(sdk_target::live_rules(destination, lookups)))
 }

@@ -91,7 +91,7 @@ pub(crate) fn form_url_encode(renderer: &mut Renderer<'_>, args: Given<'_>) -> R
             _ => "=",
         });
         if let Some(value) = arg.as_deref().filter(|v| !matches!(v, Value::Null)) {
-            percent(&renderer.shown(value), &mut out, b".-*_", true);
+            percent(&renderer.shown(value), &mut out, &crate::escape::FORM);
         }
     }
     renderer.charge(out.len())?;

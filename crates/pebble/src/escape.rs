@@ -37,7 +37,7 @@ impl Strategy {
             Strategy::Js => script(text, out, true),
             Strategy::Json => script(text, out, false),
             Strategy::Css => css(text, out),
-            Strategy::UrlParam => percent(text, out, b"!$'()*,-./:;?@_~", false),
+            Strategy::UrlParam => percent(text, out, &URL),
             Strategy::Unknown(name) => {
                 let mut fault = fault(format!("there is no escaping strategy `{name}`"));
                 fault.suggestion = crate::error::nearest(name, ["html", "js", "json", "css", "url_param"]);
@@ -48,7 +48,31 @@ impl Strategy {
     }
 }
 
+/// Is there anything that HTML escapes? Looks at 16 bytes at a time; what is left over is looked at once more.
+fn is_plain_html(text: &[u8]) -> bool {
+    let special = |byte: u8| {
+        u8::from(byte == b'&')
+            | u8::from(byte == b'<')
+            | u8::from(byte == b'>')
+            | u8::from(byte == b'"')
+            | u8::from(byte == b'\'')
+    };
+    let plain = |chunk: &[u8; 16]| chunk.iter().fold(0, |any, byte| any | special(*byte)) == 0;
+    match text.last_chunk::<16>() {
+        Some(last) => text.as_chunks::<16>().0.iter().all(plain) && plain(last),
+        None => text.iter().fold(0, |any, byte| any | special(*byte)) == 0,
+    }
+}
+
 fn html(text: &str, out: &mut String) {
+    if is_plain_html(text.as_bytes()) {
+        return out.push_str(text);
+    }
+    html_runs(text, out);
+}
+
+/// As `html`, byte by byte.
+fn html_runs(text: &str, out: &mut String) {
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
         let entity = match byte {
@@ -118,24 +142,52 @@ fn css(text: &str, out: &mut String) {
     }
 }
 
-/// UTF-8 percent-encoding; letters, digits and `kept` stay.
-pub(crate) fn percent(text: &str, out: &mut String, kept: &[u8], plus: bool) {
+/// What percent-encoding leaves as it is, by byte; nothing from 0x80.
+pub(crate) struct Kept {
+    stays: [bool; 256],
+    /// A blank becomes `+`.
+    plus: bool,
+}
+
+impl Kept {
+    const fn new(signs: &[u8], plus: bool) -> Kept {
+        let (mut stays, mut at) = ([false; 256], 0);
+        while at < 128 {
+            stays[at] = (at as u8).is_ascii_alphanumeric();
+            at += 1;
+        }
+        at = 0;
+        while at < signs.len() {
+            stays[signs[at] as usize] = true;
+            at += 1;
+        }
+        Kept { stays, plus }
+    }
+}
+
+/// `application/x-www-form-urlencoded`
+pub(crate) static FORM: Kept = Kept::new(b".-*_", true);
+static URL: Kept = Kept::new(b"!$'()*,-./:;?@_~", false);
+
+/// UTF-8 percent-encoding; letters, digits and what is kept stay.
+pub(crate) fn percent(text: &str, out: &mut String, kept: &Kept) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let text = java::encode(text);
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        if byte.is_ascii_alphanumeric() || kept.contains(&byte) {
+        if kept.stays[usize::from(byte)] {
             continue;
         }
         // Bytes from 0x80 never stay, so a run of kept bytes is ASCII.
-        out.push_str(text.get(from..at).unwrap_or_default());
+        if from < at {
+            out.push_str(text.get(from..at).unwrap_or_default());
+        }
         from = at + 1;
-        if plus && byte == b' ' {
+        if kept.plus && byte == b' ' {
             out.push('+');
         } else {
-            out.push('%');
-            out.push(HEX[usize::from(byte >> 4)].into());
-            out.push(HEX[usize::from(byte & 15)].into());
+            let digits = [b'%', HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]];
+            out.push_str(std::str::from_utf8(&digits).unwrap_or_default());
         }
     }
     out.push_str(text.get(from..).unwrap_or_default());

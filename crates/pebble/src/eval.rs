@@ -8,7 +8,7 @@ use crate::filters::Run;
 use crate::operators;
 use crate::predicates::Predicate;
 use crate::render::Renderer;
-use crate::scope::{Held, NULL, Near, Val};
+use crate::scope::{Held, NULL, Val, follow};
 use crate::tree::*;
 use crate::value::Value;
 use crate::{filters, functions, predicates};
@@ -20,32 +20,13 @@ fn missing(what: &str, name: &str, span: Span) -> Box<Fault> {
     fault
 }
 
-/// Follows static names from a variable.
-#[inline]
-fn walk<'v>(start: Near<'v>, segments: &[Segment]) -> Option<&'v Value> {
-    let (mut value, rest) = match (start, segments) {
-        (Near::Value(value), rest) => (value, rest),
-        (Near::Entry(entry), [first, rest @ ..]) => match first.name.as_str() {
-            "value" => (&entry.1, rest),
-            "key" => (&entry.0, rest),
-            _ => return None,
-        },
-        (Near::Entry(_), []) => return None,
-    };
-    for segment in rest {
-        let Value::Map(map) = value else { return None };
-        value = map.get_near(&segment.name, &segment.near)?;
-    }
-    Some(value)
-}
-
 impl<'a> Renderer<'a> {
     /// The value of an expression; entries, loops and views stay what they are.
     pub(crate) fn eval(&mut self, expr: &'a Expr) -> Raised<Val<'a>> {
         match expr {
             Expr::Const(value) => Ok(Val::Ref(value)),
             Expr::Var(var) => self.variable(var),
-            Expr::Path(path) => self.path(&path.0, &path.1),
+            Expr::Path(path) => self.path(path),
             Expr::Index(index) => {
                 let base = self.eval(&index.0)?;
                 let key = self.value(&index.1)?;
@@ -74,26 +55,61 @@ impl<'a> Renderer<'a> {
     #[inline]
     pub(crate) fn peek(&self, expr: &'a Expr) -> Option<&Value> {
         match expr {
-            Expr::Const(value) => Some(value),
-            Expr::Path(path) => match &path.0 {
-                Expr::Var(var) => walk(self.scopes.near(&var.name, &var.near)?, &path.1),
-                _ => None,
+            Expr::Path(path) => match path.slot {
+                Slot::Item(level) => self.scopes.pass(level)?.item.near()?.walk(&path.segments),
+                Slot::Context if self.alone => self.from_context(path),
+                _ => {
+                    let Expr::Var(var) = &path.base else { return None };
+                    self.scopes.near(&var.name, &var.near)?.walk(&path.segments)
+                }
             },
-            Expr::Var(var) => walk(self.scopes.near(&var.name, &var.near)?, &[]),
+            Expr::Const(value) => Some(value),
+            Expr::Var(var) => match var.slot {
+                Slot::Item(level) => self.scopes.pass(level)?.item.near()?.walk(&[]),
+                _ => self.scopes.near(&var.name, &var.near)?.walk(&[]),
+            },
             _ => None,
         }
     }
 
+    /// Walks a path that starts in the context, which never changes; a shared prefix only once.
+    #[inline]
+    fn from_context(&self, path: &'a Path) -> Option<&'a Value> {
+        let Expr::Var(var) = &path.base else { return None };
+        let Memo { slot, names } = path.memo;
+        if names == 0 {
+            return follow(self.scopes.context(&var.name.text, &var.near)?, &path.segments);
+        }
+        let (prefix, rest) = path.segments.split_at(names);
+        let slot = &self.memos[slot];
+        let start = match slot.get() {
+            Some(start) => start,
+            None => {
+                let found = follow(self.scopes.context(&var.name.text, &var.near)?, prefix)?;
+                slot.set(Some(found));
+                found
+            }
+        };
+        follow(start, rest)
+    }
+
     /// As `peek`, for what is borrowed from the context.
     #[inline]
-    fn reach(&self, expr: &'a Expr) -> Option<&'a Value> {
+    pub(crate) fn reach(&self, expr: &'a Expr) -> Option<&'a Value> {
         match expr {
-            Expr::Const(value) => Some(value),
-            Expr::Path(path) => match &path.0 {
-                Expr::Var(var) => walk(self.scopes.borrowed(&var.name, &var.near)?, &path.1),
-                _ => None,
+            Expr::Path(path) => match path.slot {
+                Slot::Item(level) => self.scopes.pass(level)?.item.borrowed()?.walk(&path.segments),
+                Slot::Context if self.alone => self.from_context(path),
+                _ => {
+                    let Expr::Var(var) = &path.base else { return None };
+                    self.scopes.borrowed(&var.name, &var.near)?.walk(&path.segments)
+                }
             },
-            Expr::Var(var) => walk(self.scopes.borrowed(&var.name, &var.near)?, &[]),
+            Expr::Const(value) => Some(value),
+            Expr::Var(var) => match var.slot {
+                Slot::Item(level) => self.scopes.pass(level)?.item.borrowed()?.walk(&[]),
+                _ => self.scopes.borrowed(&var.name, &var.near)?.walk(&[]),
+            },
             _ => None,
         }
     }
@@ -128,7 +144,12 @@ impl<'a> Renderer<'a> {
 
     #[inline]
     fn variable(&mut self, var: &'a Var) -> Raised<Val<'a>> {
-        match self.scopes.get(&var.name, &var.near) {
+        let found = match var.slot {
+            Slot::Item(level) => self.scopes.pass(level).map(|pass| pass.item.clone()),
+            Slot::Loop(level) => self.scopes.pass(level).map(|pass| Val::Loop(pass.at)),
+            _ => self.scopes.get(&var.name, &var.near),
+        };
+        match found {
             Some(value) => Ok(value),
             None => self.global(&var.name.text, var.span),
         }
@@ -145,20 +166,20 @@ impl<'a> Renderer<'a> {
     }
 
     #[inline]
-    fn path(&mut self, base: &'a Expr, segments: &'a [Segment]) -> Raised<Val<'a>> {
-        let mut value = match base {
+    fn path(&mut self, path: &'a Path) -> Raised<Val<'a>> {
+        let mut value = match &path.base {
             Expr::Var(var) => self.variable(var)?,
             base => self.eval(base)?,
         };
-        for segment in segments {
+        for segment in &path.segments {
             value = match value {
                 Val::Ref(Value::Map(map)) => match map.get_near(&segment.name, &segment.near) {
                     Some(found) => Val::Ref(found),
                     None if self.strict => return Err(missing("attribute", &segment.name, segment.span)),
                     None => return Ok(Val::Ref(&NULL)),
                 },
-                Val::Entry(entry) if segment.name == "value" => Val::Ref(&entry.1),
-                Val::Entry(entry) if segment.name == "key" => Val::Ref(&entry.0),
+                Val::Entry(entry) if segment.part == Part::Value => Val::Ref(&entry.1),
+                Val::Entry(entry) if segment.part == Part::Key => Val::Ref(&entry.0),
                 other => self.named_attribute(other, segment)?,
             };
         }
@@ -367,15 +388,37 @@ impl<'a> Renderer<'a> {
         }
     }
 
+    /// `loop.last`, `loop.first` and their opposites, where the loop has a place of its own.
+    #[inline]
+    pub(crate) fn flag(&self, expr: &'a Expr) -> Option<bool> {
+        let (expr, negated) = match expr {
+            Expr::Unary(unary) if unary.0 == Sign::Not => (&unary.1, true),
+            expr => (expr, false),
+        };
+        let Expr::Path(path) = expr else { return None };
+        match path.slot {
+            Slot::Last(level) => Some(self.scopes.pass(level)?.at.is_last() != negated),
+            Slot::First(level) => Some(self.scopes.pass(level)?.at.is_first() != negated),
+            _ => None,
+        }
+    }
+
     /// `loop.last` and `loop.first`, the conditions of nearly every list.
     #[inline]
     fn loop_flag(&self, expr: &'a Expr) -> Option<bool> {
         let Expr::Path(path) = expr else { return None };
-        let (Expr::Var(var), [segment]) = (&path.0, path.1.as_slice()) else { return None };
-        let at = self.scopes.loop_at(&var.name)?;
-        match segment.name.as_str() {
-            "last" => Some(at.index == at.length - 1),
-            "first" => Some(at.index == 0),
+        match path.slot {
+            Slot::Last(level) => Some(self.scopes.pass(level)?.at.is_last()),
+            Slot::First(level) => Some(self.scopes.pass(level)?.at.is_first()),
+            Slot::Named => {
+                let (Expr::Var(var), [segment]) = (&path.base, path.segments.as_slice()) else { return None };
+                let at = self.scopes.loop_at(&var.name)?;
+                match segment.name.as_str() {
+                    "last" => Some(at.is_last()),
+                    "first" => Some(at.is_first()),
+                    _ => None,
+                }
+            }
             _ => None,
         }
     }
@@ -420,9 +463,13 @@ impl<'a> Renderer<'a> {
         if let Some(value) = self.peek(&test.input) {
             return Ok(predicate.holds(value, &self.changed).map_err(|f| f.at(test.span))? != test.negated);
         }
+        let passes = self.scopes.passes();
         let value = match self.eval(&test.input) {
             Ok(value) => value,
-            Err(fault) if fault.missing && predicate == Predicate::Defined => Val::Ref(&NULL),
+            Err(fault) if fault.missing && predicate == Predicate::Defined => {
+                self.scopes.leave_passes(passes);
+                Val::Ref(&NULL)
+            }
             Err(fault) => return Err(fault),
         };
         let holds = match &value {
@@ -499,7 +546,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn filter(&mut self, call: &'a FilterCall) -> Raised<Val<'a>> {
-        if call.is_text() {
+        if call.is_text {
             let mut text = self.scratch.pop().unwrap_or_default();
             let some = self.pipe(call, &mut text)?;
             let result = if some {
@@ -513,9 +560,13 @@ impl<'a> Renderer<'a> {
         }
         let filter = call.filter.as_ref().map_err(|name| self.unknown_filter(name, call.span))?;
         let args = self.bound(&call.args).map_err(|f| f.at(call.span))?;
+        let passes = self.scopes.passes();
         let input = match self.value(&call.input) {
             Ok(input) => input,
-            Err(fault) if fault.missing && matches!(filter.run, Run::Default) => Held::Ref(&NULL),
+            Err(fault) if fault.missing && matches!(filter.run, Run::Default) => {
+                self.scopes.leave_passes(passes);
+                Held::Ref(&NULL)
+            }
             Err(fault) => return Err(fault),
         };
         self.step(1)?;
@@ -542,96 +593,5 @@ impl<'a> Renderer<'a> {
         let mut fault = fault(format!("there is no filter `{name}`")).at(span);
         fault.suggestion = nearest(name, filters::names(&self.template.options));
         fault
-    }
-
-    /// Appends the text that a filter needs; false for null.
-    fn text_of(&self, value: &Value, any: bool, filter: &str, out: &mut String) -> Raised<bool> {
-        match value {
-            Value::Null => return Ok(false),
-            Value::Str(s) | Value::Safe(s) => out.push_str(s),
-            value if any => self.changed.print(value, out),
-            other => {
-                let message = format!("`{filter}` needs a string, not {}", other.kind());
-                return Err(fault(message).given(&self.shown(other)));
-            }
-        }
-        Ok(true)
-    }
-
-    /// Runs text filters from one buffer into the next; false for null.
-    pub(crate) fn pipe(&mut self, call: &'a FilterCall, out: &mut String) -> Raised<bool> {
-        let start = out.len();
-        let some = match &call.input {
-            Expr::Filter(inner) if inner.is_text() => {
-                let mut text = self.scratch.pop().unwrap_or_default();
-                let some = self.pipe(inner, &mut text)?;
-                if some {
-                    call.apply(&text, out).map_err(|f| f.at(call.span))?;
-                }
-                self.give_back(text);
-                some
-            }
-            input => {
-                if let Some(Value::Str(text)) = self.peek(input) {
-                    call.apply(text, out).map_err(|f| f.at(call.span))?;
-                    return self.step(1 + ((out.len() - start) as u64 >> 6)).map(|()| true);
-                }
-                let value = self.value(input)?;
-                match value.text() {
-                    Some(text) => {
-                        call.apply(text, out).map_err(|f| f.at(call.span))?;
-                        true
-                    }
-                    None => {
-                        let mut text = String::new();
-                        let some = self.text_of(&value, call.takes_any(), call.name(), &mut text);
-                        let some = some.map_err(|f| f.at(call.span))?;
-                        if some {
-                            call.apply(&text, out).map_err(|f| f.at(call.span))?;
-                        }
-                        some
-                    }
-                }
-            }
-        };
-        self.step(1 + ((out.len() - start) as u64 >> 6))?;
-        Ok(some)
-    }
-}
-
-impl FilterCall {
-    /// Does it turn text into text, with nothing to evaluate?
-    #[inline]
-    pub(crate) fn is_text(&self) -> bool {
-        match (&self.filter, &self.pairs) {
-            (Ok(_), Some(_)) => true,
-            (Ok(filter), None) => matches!(filter.run, Run::Text { .. }) && self.args.as_ref().is_ok_and(Vec::is_empty),
-            _ => false,
-        }
-    }
-
-    fn takes_any(&self) -> bool {
-        self.pairs.is_some() || matches!(&self.filter, Ok(f) if matches!(f.run, Run::Text { any: true, .. }))
-    }
-
-    fn name(&self) -> &str {
-        match &self.filter {
-            Ok(filter) => filter.name,
-            Err(name) => name,
-        }
-    }
-
-    fn apply(&self, text: &str, out: &mut String) -> Raised<()> {
-        match (&self.pairs, &self.filter) {
-            (Some(pairs), _) => {
-                filters::replace_pairs(text, pairs, out);
-                Ok(())
-            }
-            (None, Ok(filter)) => match filter.run {
-                Run::Text { run, .. } => run(text, out),
-                _ => Ok(()),
-            },
-            (None, Err(_)) => Ok(()),
-        }
     }
 }

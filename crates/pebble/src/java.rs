@@ -100,7 +100,10 @@ pub(crate) fn slice_units(text: &str, from: usize, to: usize) -> SmolStr {
 
 /// Does this text hold a stand-in?
 pub(crate) fn has_halves(text: &str) -> bool {
-    text.as_bytes().contains(&0xF4) && text.chars().any(|c| half(c).is_some())
+    // Chunks that are looked at as a whole.
+    let (chunks, rest) = text.as_bytes().as_chunks::<64>();
+    let any = |bytes: &[u8]| bytes.iter().fold(0, |any, byte| any | u8::from(*byte == 0xF4)) != 0;
+    (any(rest) || chunks.iter().any(|chunk| any(chunk))) && text.chars().any(|c| half(c).is_some())
 }
 
 /// What Java's UTF-8 encoder makes of a text: pairs joined, lonely halves as `?`.
@@ -131,24 +134,37 @@ pub(crate) fn hash_order(hashes: &[i32], capacity: usize) -> Vec<usize> {
     order
 }
 
+/// All pairs of digits, so that digits are copied as text.
+const PAIRS: &str = concat!(
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748",
+    "4950515253545556575859606162636465666768697071727374757677787980818283848586878889909192939495969798",
+    "99"
+);
+
+fn push_pair(out: &mut String, pair: u8) {
+    let at = 2 * usize::from(pair);
+    out.push_str(&PAIRS[at..at + 2]);
+}
+
 /// Appends the digits of a whole number.
 pub(crate) fn push_long(out: &mut String, value: i64) {
-    let mut room = [0_u8; 20];
-    let mut at = room.len();
-    let mut left = value.unsigned_abs();
-    loop {
-        at -= 1;
-        room[at] = b'0' + (left % 10) as u8;
-        left /= 10;
-        if left == 0 {
-            break;
-        }
+    let mut pairs = [0_u8; 10];
+    let (mut length, mut left) = (0, value.unsigned_abs());
+    while left >= 100 {
+        pairs[length] = (left % 100) as u8;
+        left /= 100;
+        length += 1;
     }
     if value < 0 {
-        at -= 1;
-        room[at] = b'-';
+        out.push('-');
     }
-    out.push_str(std::str::from_utf8(&room[at..]).unwrap_or_default());
+    match left as u8 {
+        digit @ 0..10 => out.push((b'0' + digit) as char),
+        pair => push_pair(out, pair),
+    }
+    for pair in pairs[..length].iter().rev() {
+        push_pair(out, *pair);
+    }
 }
 
 /// Appends `Double.toString`.
@@ -180,18 +196,18 @@ pub(crate) fn push_double(out: &mut String, value: f64) {
 fn push_plain(out: &mut String, size: f64) {
     const POWERS: [u64; 5] = [1, 10, 100, 1_000, 10_000];
     for (decimals, power) in POWERS.into_iter().enumerate() {
-        let scaled = (size * power as f64).round();
-        if scaled / power as f64 == size {
-            let whole = scaled as u64;
-            push_long(out, (whole / power) as i64);
-            out.push('.');
-            let fraction = whole % power;
-            let digits = decimals.max(1);
-            for place in (0..digits).rev() {
-                out.push((b'0' + (fraction / 10_u64.pow(place as u32) % 10) as u8) as char);
-            }
-            return;
+        // The nearest whole number, or one beside it, which the next line refuses.
+        let scaled = (size * power as f64 + 0.5) as u64;
+        if scaled as f64 / power as f64 != size {
+            continue;
         }
+        push_long(out, (scaled / power) as i64);
+        out.push('.');
+        let fraction = scaled % power;
+        for place in (0..decimals.max(1)).rev() {
+            out.push((b'0' + (fraction / POWERS[place] % 10) as u8) as char);
+        }
+        return;
     }
     let text = size.to_string();
     out.push_str(&text);

@@ -179,7 +179,7 @@ pub(crate) fn add<'a>(renderer: &mut Renderer<'a>, left: Held<'a>, right: Held<'
 pub(crate) fn remove(renderer: &mut Renderer<'_>, left: &Arc<List>, right: &Value) -> Raised<Value> {
     let old = renderer.changed.now(left);
     renderer.charge((old.items.len() + 2) * size_of::<Value>())?;
-    let mut items = old.items.clone();
+    let mut items = old.items.to_vec();
     match right {
         Value::List(gone) => {
             let gone = renderer.changed.now(gone);

@@ -4,6 +4,7 @@
 //! parsing nor rendering nor dropping a tree can exhaust the stack.
 
 use crate::error::{Fault, Raised, Span, fault};
+use crate::filters::Run;
 use crate::escape::Strategy;
 use crate::lexer::{Kind, Token};
 use crate::template::Options;
@@ -30,6 +31,8 @@ pub(crate) struct Parser<'s> {
     pub(crate) blocks: Blocks,
     pub(crate) block_stack: Vec<SmolStr>,
     pub(crate) macros: HashMap<SmolStr, Macro>,
+    /// Prefixes of paths, by slot; only the first few are remembered.
+    pub(crate) prefixes: Vec<Vec<SmolStr>>,
     /// Does a tag name another template?
     pub(crate) uses_others: bool,
 }
@@ -378,6 +381,23 @@ impl Parser<'_> {
         Ok(args)
     }
 
+    /// Gives a long path a slot for its prefix, all but the last two names.
+    fn remember(&mut self, path: &mut Expr) {
+        let Expr::Path(path) = path else { return };
+        let (Expr::Var(var), Some(names)) = (&path.base, path.segments.len().checked_sub(2).filter(|n| *n > 0)) else { return };
+        let mut prefix = vec![var.name.text.clone()];
+        prefix.extend(path.segments[..names].iter().map(|s| s.name.clone()));
+        let known = self.prefixes.iter().position(|p| *p == prefix);
+        if known.is_none() && self.prefixes.len() >= MEMOS_MAX {
+            return;
+        }
+        let slot = known.unwrap_or_else(|| {
+            self.prefixes.push(prefix);
+            self.prefixes.len() - 1
+        });
+        path.memo = Memo { slot, names };
+    }
+
     fn postfix(&mut self, mut base: Expr) -> Raised<Expr> {
         let before = self.depth;
         loop {
@@ -410,6 +430,7 @@ impl Parser<'_> {
                 return Err(fault("this cannot be called").at(start));
             } else {
                 self.depth = before;
+                self.remember(&mut base);
                 return Ok(base);
             }
             if self.depth > DEPTH_MAX * 2 {
@@ -430,17 +451,25 @@ fn concat(left: Expr, right: Expr) -> Expr {
 }
 
 pub(crate) fn variable(name: &str, span: Span) -> Expr {
-    Expr::Var(Box::new(Var { name: Name::new(name), near: AtomicU32::new(0), span }))
+    Expr::Var(Box::new(Var { name: Name::new(name), near: AtomicU32::new(0), slot: Slot::Named, span }))
 }
 
 fn attribute(base: Expr, name: SmolStr, span: Span) -> Expr {
-    let segment = Segment { name, near: AtomicU32::new(0), span };
+    let part = match name.as_str() {
+        "key" => Part::Key,
+        "value" => Part::Value,
+        _ => Part::Other,
+    };
+    let segment = Segment { name, part, near: AtomicU32::new(0), span };
     match base {
         Expr::Path(mut path) => {
-            path.1.push(segment);
+            path.segments.push(segment);
             Expr::Path(path)
         }
-        base => Expr::Path(Box::new((base, vec![segment]))),
+        base => {
+            let path = Path { base, segments: vec![segment], memo: Memo::default(), slot: Slot::Named };
+            Expr::Path(Box::new(path))
+        }
     }
 }
 
@@ -451,7 +480,14 @@ pub(crate) fn filter_call(name: &str, input: Expr, args: Args, span: Span, optio
         Err(_) => Ok(Vec::new()),
     };
     let pairs = filters::constant_pairs(name, &bound);
-    Expr::Filter(Box::new(FilterCall { filter, input, args: bound, pairs, span }))
+    let is_text = match (&filter, &pairs) {
+        (Ok(_), Some(_)) => true,
+        (Ok(filter), None) => matches!(filter.run, Run::Text { .. }) && bound.as_ref().is_ok_and(Vec::is_empty),
+        _ => false,
+    };
+    let trims = is_text && name == "trim";
+    let is_plain = is_text && matches!(name, "sha256" | "base64encode" | "urlencode");
+    Expr::Filter(Box::new(FilterCall { filter, input, args: bound, pairs, is_text, trims, is_plain, span }))
 }
 
 /// Lays arguments out by declared name. Without declared names, named arguments are ignored.

@@ -6,14 +6,14 @@
 use crate::java;
 use crate::value::{List, Map, Value};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Lists that `sort`, `rsort` or `reverse` changed in this render: the list itself stays as it was, since other
 /// renders may share it.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    lists: HashMap<usize, (Arc<List>, Arc<List>)>,
+    lists: BTreeMap<usize, (Arc<List>, Arc<List>)>,
     /// Lists may share elements, so that a small value may print as a huge text; printing stops here.
     pub(crate) text_max: usize,
     /// Likewise for comparing: elements that may still be compared.
@@ -24,7 +24,7 @@ const COMPARED_MAX: u64 = 20_000_000;
 
 impl Default for Changed {
     fn default() -> Self {
-        Self { lists: HashMap::new(), text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
+        Self { lists: BTreeMap::new(), text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
     }
 }
 
@@ -53,7 +53,7 @@ impl Changed {
     }
 
     pub(crate) fn change(&mut self, list: &Arc<List>, items: Vec<Value>) {
-        let now = Arc::new(List { items, nesting: list.nesting, json: list.json });
+        let now = Arc::new(List { items: items.into(), nesting: list.nesting, json: list.json });
         // The old list is held, so that its address is not given to another one.
         self.lists.insert(Arc::as_ptr(list) as usize, (list.clone(), now));
     }

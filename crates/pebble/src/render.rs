@@ -11,7 +11,8 @@ use crate::scope::{Held, LoopAt, Scopes, Val};
 use crate::template::{Limits, Template, Templates};
 use crate::tree::*;
 use crate::value::{Map, Value};
-use std::collections::{HashMap, HashSet};
+use std::cell::Cell;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// One template of an inheritance chain; an `embed` puts its blocks in front.
@@ -48,8 +49,12 @@ pub(crate) struct Renderer<'a> {
     aliases: Vec<(&'a str, &'a Template)>,
     /// Macros copied by `from … import`: into which template, under which name.
     copied: Vec<(*const Template, &'a str, &'a Macro)>,
-    cached: HashMap<String, String>,
+    cached: BTreeMap<String, String>,
     pub(crate) scratch: Vec<String>,
+    /// What prefixes of paths lead to, in the template that the render started with.
+    pub(crate) memos: [Cell<Option<&'a Value>>; MEMOS_MAX],
+    /// The template uses no others, so that nothing but itself hides a name of the context.
+    pub(crate) alone: bool,
 }
 
 const LOOK_EVERY: u64 = 4096;
@@ -81,8 +86,10 @@ impl<'a> Renderer<'a> {
             imported: Vec::new(),
             aliases: Vec::new(),
             copied: Vec::new(),
-            cached: HashMap::new(),
+            cached: BTreeMap::new(),
             scratch: Vec::new(),
+            memos: [const { Cell::new(None) }; MEMOS_MAX],
+            alone: template.alone,
         }
     }
 
@@ -183,34 +190,51 @@ impl<'a> Renderer<'a> {
 
     pub(crate) fn nodes(&mut self, nodes: &'a [Node], out: &mut String) -> Raised<()> {
         for node in nodes {
-            self.node(node, out)?;
+            match node {
+                Node::Text(text) => out.push_str(text),
+                Node::Print(expr) => self.print_node(expr, out)?,
+                Node::If(branches) => {
+                    let body = self.branch(branches)?;
+                    if !body.is_empty() {
+                        self.nodes(body, out)?;
+                    }
+                }
+                node => self.node(node, out)?,
+            }
         }
         Ok(())
     }
 
+    #[inline]
+    fn print_node(&mut self, expr: &'a Expr, out: &mut String) -> Raised<()> {
+        match self.peek(expr) {
+            Some(Value::Str(text)) => out.push_str(text),
+            Some(Value::Null) => {}
+            Some(value) => self.changed.print(value, out),
+            None => self.print(expr, out)?,
+        }
+        self.room(out)
+    }
+
+    /// The body of the first branch whose condition holds.
+    #[inline]
+    fn branch(&mut self, branches: &'a If) -> Raised<&'a [Node]> {
+        for (condition, span, body) in &branches.branches {
+            let holds = match self.flag(condition) {
+                Some(flag) => flag,
+                None => self.truth(condition).map_err(|f| f.at(*span))?,
+            };
+            if holds {
+                return Ok(body);
+            }
+        }
+        Ok(&branches.otherwise)
+    }
+
+    /// What the nodes loop leaves to others, and single nodes.
     fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
         match node {
-            Node::Text(text) => out.push_str(text),
-            Node::Print(expr) => {
-                if let Some(value) = self.peek(expr) {
-                    match value {
-                        Value::Str(text) => out.push_str(text),
-                        Value::Null => {}
-                        value => self.changed.print(value, out),
-                    }
-                } else {
-                    self.print(expr, out)?;
-                }
-                self.room(out)?;
-            }
-            Node::If(branches) => {
-                for (condition, span, body) in &branches.branches {
-                    if self.truth(condition).map_err(|f| f.at(*span))? {
-                        return self.nodes(body, out);
-                    }
-                }
-                self.nodes(&branches.otherwise, out)?;
-            }
+            Node::Text(_) | Node::Print(_) | Node::If(_) => self.nodes(std::slice::from_ref(node), out)?,
             Node::For(each) => self.for_each(each, out)?,
             Node::Set(set) => {
                 let value = self.eval(&set.1)?;
@@ -227,7 +251,10 @@ impl<'a> Renderer<'a> {
     }
 
     fn for_each(&mut self, each: &'a For, out: &mut String) -> Raised<()> {
-        let over = self.eval(&each.over)?;
+        let over = match self.reach(&each.over) {
+            Some(value) => Val::Ref(value),
+            None => self.eval(&each.over)?,
+        };
         match over {
             Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
             Val::Ref(Value::List(list) | Value::Array(list)) if self.changed.is_empty() => {
@@ -262,9 +289,14 @@ impl<'a> Renderer<'a> {
             return self.nodes(&each.otherwise, out);
         }
         let mark = self.scopes.mark();
-        let at = |index: usize| Val::Loop(LoopAt { index: index as i32, length: length as i32 });
-        self.scopes.push("loop", LOOP_HASH, at(0));
-        self.scopes.push(each.var.text.as_str(), each.var.hash, item(0));
+        let at = |index: usize| LoopAt { index: index as i32, length: length as i32 };
+        let around = self.scopes.passes();
+        if each.placed {
+            self.scopes.enter_pass(item(0), at(0));
+        } else {
+            self.scopes.push("loop", LOOP_HASH, Val::Loop(at(0)));
+            self.scopes.push(each.var.text.as_str(), each.var.hash, item(0));
+        }
         for index in 0..length {
             if self.passes_left == 0 {
                 let message = format!("the loops make more than {} passes", self.limits.loop_passes);
@@ -273,12 +305,21 @@ impl<'a> Renderer<'a> {
             self.passes_left -= 1;
             self.step(1).map_err(|f| f.at(each.span))?;
             if index > 0 {
-                self.scopes.write(mark, at(index));
-                self.scopes.write(mark + 1, item(index));
+                match self.scopes.pass_now() {
+                    Some(pass) if each.placed => {
+                        pass.item = item(index);
+                        pass.at.index = index as i32;
+                    }
+                    _ => {
+                        self.scopes.write(mark, Val::Loop(at(index)));
+                        self.scopes.write(mark + 1, item(index));
+                    }
+                }
             }
             self.nodes(&each.body, out)?;
             self.room(out).map_err(|f| f.at(each.span))?;
         }
+        self.scopes.leave_passes(around);
         self.scopes.release(mark);
         Ok(())
     }
@@ -517,7 +558,7 @@ impl<'a> Renderer<'a> {
                 let yes = self.choose(ternary)?;
                 self.print(if yes { &ternary.1 } else { &ternary.2 }, out)
             }
-            Expr::Filter(call) if call.is_text() => {
+            Expr::Filter(call) if call.is_text => {
                 self.pipe(call, out)?;
                 Ok(())
             }
@@ -556,7 +597,8 @@ impl<'a> Renderer<'a> {
 
     fn print_escaped(&mut self, strategy: &Strategy, expr: &'a Expr, out: &mut String) -> Raised<()> {
         let value = match expr {
-            Expr::Filter(call) if call.is_text() => {
+            Expr::Filter(call) if call.is_plain && *strategy == Strategy::Html => return self.pipe(call, out).map(drop),
+            Expr::Filter(call) if call.is_text => {
                 let mut text = self.scratch.pop().unwrap_or_default();
                 if self.pipe(call, &mut text)? {
                     strategy.escape(&text, out)?;

@@ -3,8 +3,9 @@
 //! In: names and values. Out: the value that is visible. Always: scopes are stretches of one stack; a macro
 //! starts above a barrier and sees nothing below it.
 
-use crate::tree::{Expr, FilterCall, ImportForm, Name, Node};
+use crate::tree::{Expr, FilterCall, ImportForm, Name, Node, Part, Segment};
 use crate::value::{Map, Value};
+use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,14 +18,31 @@ pub(crate) struct LoopAt {
     pub(crate) length: i32,
 }
 
+/// A pass of a loop whose variables have places of their own.
+#[derive(Debug)]
+pub(crate) struct Pass<'a> {
+    pub(crate) item: Val<'a>,
+    pub(crate) at: LoopAt,
+}
+
 impl LoopAt {
+    #[inline]
+    pub(crate) fn is_first(self) -> bool {
+        self.index == 0
+    }
+
+    #[inline]
+    pub(crate) fn is_last(self) -> bool {
+        self.index == self.length - 1
+    }
+
     pub(crate) fn field(self, name: &str) -> Option<Value> {
         Some(match name {
             "index" => Value::Int(self.index),
             "length" => Value::Lazy(self.length),
             "revindex" => Value::Lazy(self.length - 1 - self.index),
-            "first" => Value::Bool(self.index == 0),
-            "last" => Value::Bool(self.index == self.length - 1),
+            "first" => Value::Bool(self.is_first()),
+            "last" => Value::Bool(self.is_last()),
             _ => return None,
         })
     }
@@ -83,6 +101,56 @@ impl<'a> Held<'a> {
     }
 }
 
+impl<'a> Val<'a> {
+    /// What can be read in place.
+    #[inline]
+    pub(crate) fn near(&self) -> Option<Near<'_>> {
+        match self {
+            Val::Ref(value) => Some(Near::Value(value)),
+            Val::Entry(entry) => Some(Near::Entry(entry)),
+            Val::Own(value) => Some(Near::Value(value)),
+            _ => None,
+        }
+    }
+
+    /// As `near`, for what is borrowed from the context.
+    #[inline]
+    pub(crate) fn borrowed(&self) -> Option<Near<'a>> {
+        match self {
+            Val::Ref(value) => Some(Near::Value(value)),
+            Val::Entry(entry) => Some(Near::Entry(entry)),
+            _ => None,
+        }
+    }
+}
+
+impl<'v> Near<'v> {
+    /// Follows static names.
+    #[inline]
+    pub(crate) fn walk(self, segments: &[Segment]) -> Option<&'v Value> {
+        let (value, rest) = match (self, segments) {
+            (Near::Value(value), rest) => (value, rest),
+            (Near::Entry(entry), [first, rest @ ..]) => match first.part {
+                Part::Value => (&entry.1, rest),
+                Part::Key => (&entry.0, rest),
+                Part::Other => return None,
+            },
+            (Near::Entry(_), []) => return None,
+        };
+        follow(value, rest)
+    }
+}
+
+/// Follows static names through maps.
+#[inline]
+pub(crate) fn follow<'v>(mut value: &'v Value, segments: &[Segment]) -> Option<&'v Value> {
+    for segment in segments {
+        let Value::Map(map) = value else { return None };
+        value = map.get_near(&segment.name, &segment.near)?;
+    }
+    Some(value)
+}
+
 pub(crate) static NULL: Value = Value::Null;
 
 /// What can be reached without making a value.
@@ -102,11 +170,37 @@ pub(crate) struct Scopes<'a> {
     context: &'a Map,
     /// Variables of the context that the template has set anew.
     replaced: Vec<(&'a str, Val<'a>)>,
+    /// The loops that run now and whose variables have places of their own, outermost first.
+    passes: Vec<Pass<'a>>,
 }
 
 impl<'a> Scopes<'a> {
     pub(crate) fn new(context: &'a Map) -> Self {
-        Self { hashes: Vec::new(), vars: Vec::new(), frames: Vec::new(), context, replaced: Vec::new() }
+        Self { hashes: Vec::new(), vars: Vec::new(), frames: Vec::new(), context, replaced: Vec::new(), passes: Vec::new() }
+    }
+
+    /// The pass of a loop, counted from the innermost.
+    #[inline]
+    pub(crate) fn pass(&self, level: u32) -> Option<&Pass<'a>> {
+        self.passes.get(self.passes.len().wrapping_sub(1 + level as usize))
+    }
+
+    #[inline]
+    pub(crate) fn pass_now(&mut self) -> Option<&mut Pass<'a>> {
+        self.passes.last_mut()
+    }
+
+    pub(crate) fn enter_pass(&mut self, item: Val<'a>, at: LoopAt) {
+        self.passes.push(Pass { item, at });
+    }
+
+    pub(crate) fn passes(&self) -> usize {
+        self.passes.len()
+    }
+
+    /// Leaves loops until so many are left: at their end, or once a fault in them has been caught.
+    pub(crate) fn leave_passes(&mut self, left: usize) {
+        self.passes.truncate(left);
     }
 
     pub(crate) fn mark(&self) -> usize {
@@ -136,16 +230,17 @@ impl<'a> Scopes<'a> {
         Val::View(self.frames.len())
     }
 
+    /// The innermost variable of a name between two places of the stack.
     #[inline]
     fn position(&self, name: &str, hash: u64, from: usize, to: usize) -> Option<usize> {
-        let mut at = to;
-        while at > from {
-            at -= 1;
-            if self.hashes[at] == hash && crate::value::same_text(&self.vars[at].0, name) {
+        let mut end = to;
+        loop {
+            let at = from + self.hashes.get(from..end)?.iter().rposition(|h| *h == hash)?;
+            if crate::value::same_text(&self.vars[at].0, name) {
                 return Some(at);
             }
+            end = at;
         }
-        None
     }
 
     #[inline]
@@ -162,16 +257,17 @@ impl<'a> Scopes<'a> {
         self.of_context(&name.text, near)
     }
 
+    /// The value of a context name that nothing hides.
+    #[inline]
+    pub(crate) fn context(&self, name: &SmolStr, near: &AtomicU32) -> Option<&'a Value> {
+        self.context.get_near(name, near)
+    }
+
     /// A variable that can be read in place.
     #[inline]
     pub(crate) fn near(&self, name: &Name, hint: &AtomicU32) -> Option<Near<'_>> {
         if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
-            return match &self.vars[at].1 {
-                Val::Ref(value) => Some(Near::Value(value)),
-                Val::Entry(entry) => Some(Near::Entry(entry)),
-                Val::Own(value) => Some(Near::Value(value)),
-                _ => None,
-            };
+            return self.vars[at].1.near();
         }
         self.near_context(name, hint).map(Near::Value)
     }
@@ -180,11 +276,7 @@ impl<'a> Scopes<'a> {
     #[inline]
     pub(crate) fn borrowed(&self, name: &Name, hint: &AtomicU32) -> Option<Near<'a>> {
         if let Some(at) = self.position(&name.text, name.hash, self.base(), self.vars.len()) {
-            return match &self.vars[at].1 {
-                Val::Ref(value) => Some(Near::Value(value)),
-                Val::Entry(entry) => Some(Near::Entry(entry)),
-                _ => None,
-            };
+            return self.vars[at].1.borrowed();
         }
         self.near_context(name, hint).map(Near::Value)
     }
@@ -208,7 +300,7 @@ impl<'a> Scopes<'a> {
     }
 
     #[inline]
-    fn of_context(&self, name: &str, near: &AtomicU32) -> Option<Val<'a>> {
+    fn of_context(&self, name: &SmolStr, near: &AtomicU32) -> Option<Val<'a>> {
         if !self.replaced.is_empty()
             && let Some((_, value)) = self.replaced.iter().find(|(n, _)| *n == name)
         {
@@ -227,7 +319,7 @@ impl<'a> Scopes<'a> {
         let (from, to) = self.bounds(frame);
         match self.position(name, crate::tree::hash(name), from, to) {
             Some(at) => Some(self.vars[at].1.clone()),
-            None if frame == 0 => self.of_context(name, &AtomicU32::new(0)),
+            None if frame == 0 => self.of_context(&name.into(), &AtomicU32::new(0)),
             None => None,
         }
     }
@@ -282,6 +374,7 @@ impl<'a> Scopes<'a> {
     pub(crate) fn held_bytes(&self) -> usize {
         let mut seen = std::collections::HashSet::new();
         let all = self.vars.iter().map(|(_, v)| v).chain(self.replaced.iter().map(|(_, v)| v));
+        let all = all.chain(self.passes.iter().map(|pass| &pass.item));
         all.map(|value| if let Val::Own(v) = value { crate::render::size_of(v, &mut seen) } else { 0 }).sum()
     }
 }
@@ -338,9 +431,9 @@ fn read(expr: &Expr, names: &mut BTreeSet<String>) {
         Expr::Var(var) => {
             names.insert(var.name.text.to_string());
         }
-        Expr::Path(path) => match &path.0 {
+        Expr::Path(path) => match &path.base {
             Expr::Var(var) => {
-                let segments: Vec<&str> = path.1.iter().map(|s| s.name.as_str()).collect();
+                let segments: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
                 names.insert(format!("{}.{}", var.name.text, segments.join(".")));
             }
             base => read(base, names),

@@ -216,7 +216,7 @@ impl Parser<'_> {
         if divided {
             otherwise = self.body(&["endfor"])?;
         }
-        Ok(Node::For(Box::new(For { var: Name::new(&var), over, body, otherwise, span })))
+        Ok(Node::For(Box::new(For { var: Name::new(&var), over, body, otherwise, placed: false, span })))
     }
 
     fn set_tag(&mut self) -> Raised<Node> {
@@ -410,6 +410,6 @@ fn escape(value: Expr, strategy: &Strategy, span: Span) -> Expr {
 pub(crate) fn root(name: &str, span: Span) -> Var {
     match variable(name, span) {
         Expr::Var(var) => *var,
-        _ => Var { name: Name::new(name), near: Default::default(), span },
+        _ => Var { name: Name::new(name), near: Default::default(), slot: Slot::Named, span },
     }
 }

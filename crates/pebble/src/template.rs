@@ -130,10 +130,14 @@ impl Template {
                 blocks: Blocks::new(),
                 block_stack: Vec::new(),
                 macros: HashMap::new(),
+                prefixes: Vec::new(),
                 uses_others: false,
             };
-            let body = parser.template()?;
+            let mut body = parser.template()?;
             let alone = !parser.uses_others && parser.blocks.is_empty();
+            if alone {
+                crate::resolve::resolve(&mut body, &mut parser.macros);
+            }
             Ok((body, parser.blocks, parser.macros, alone))
         };
         let (body, blocks, macros, alone) = parsed().map_err(|f| f.finish(Phase::Parse, name, source))?;

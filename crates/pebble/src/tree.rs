@@ -43,15 +43,54 @@ pub(crate) const LOOP_HASH: u64 = hash("loop");
 pub(crate) struct Var {
     pub(crate) name: Name,
     pub(crate) near: AtomicU32,
+    pub(crate) slot: Slot,
     pub(crate) span: Span,
+}
+
+/// Where a variable stands; loops count from the innermost one that has a place of its own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Slot {
+    /// Wherever its name is found.
+    #[default]
+    Named,
+    /// In the context: the template never gives the name a value.
+    Context,
+    /// The variable of a loop.
+    Item(u32),
+    /// `loop`
+    Loop(u32),
+    /// `loop.first`
+    First(u32),
+    /// `loop.last`
+    Last(u32),
 }
 
 /// A static attribute: `.name` or `['name']`.
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) name: SmolStr,
+    pub(crate) part: Part,
     pub(crate) near: AtomicU32,
     pub(crate) span: Span,
+}
+
+/// What a name means for an entry of a map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Key,
+    Value,
+    Other,
+}
+
+/// A variable (or any value) and names that lead on from it.
+#[derive(Debug)]
+pub(crate) struct Path {
+    pub(crate) base: Expr,
+    pub(crate) segments: Vec<Segment>,
+    /// Where the renderer remembers what a shared prefix of context names leads to.
+    pub(crate) memo: Memo,
+    /// Of the base, if it is a variable.
+    pub(crate) slot: Slot,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +123,7 @@ pub(crate) enum Sign {
 pub(crate) enum Expr {
     Const(Value),
     Var(Box<Var>),
-    Path(Box<(Expr, Vec<Segment>)>),
+    Path(Box<Path>),
     Index(Box<(Expr, Expr, Span)>),
     Method(Box<Method>),
     List(Vec<Expr>),
@@ -106,6 +145,17 @@ pub(crate) enum Expr {
     /// A dotted path with hyphens.
     PathMacro(Box<PathMacro>),
 }
+
+/// Paths of one template often start alike; the first `names` names are walked once a render.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Memo {
+    pub(crate) slot: usize,
+    /// 0 if nothing is remembered.
+    pub(crate) names: usize,
+}
+
+/// How many prefixes a render remembers.
+pub(crate) const MEMOS_MAX: usize = 8;
 
 #[derive(Debug)]
 pub(crate) struct PathMacro {
@@ -154,6 +204,12 @@ pub(crate) struct FilterCall {
     pub(crate) args: Bound,
     /// The constant pairs of `replace`.
     pub(crate) pairs: Option<Vec<(String, String)>>,
+    /// It turns text into text, with nothing to evaluate.
+    pub(crate) is_text: bool,
+    /// It is `trim`, whose result is part of its input.
+    pub(crate) trims: bool,
+    /// Its result holds nothing that HTML must escape.
+    pub(crate) is_plain: bool,
     pub(crate) span: Span,
 }
 
@@ -202,7 +258,8 @@ pub(crate) struct For {
     pub(crate) over: Expr,
     pub(crate) body: Vec<Node>,
     pub(crate) otherwise: Vec<Node>,
-    /// Does the body read `loop` (or may it, through another template)?
+    /// Its variables are found by their slots, never by name.
+    pub(crate) placed: bool,
     pub(crate) span: Span,
 }
 

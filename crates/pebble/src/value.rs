@@ -3,6 +3,7 @@
 //! In: JSON, or values built by constructors. Out: cheap clones that may cross threads. Always: maps keep the
 //! order of insertion; lists and maps know how deep they nest, so that nothing recurses without bound.
 
+use crate::few::Few;
 use crate::java;
 use smol_str::SmolStr;
 use std::hash::{BuildHasher, Hasher};
@@ -75,7 +76,7 @@ impl Big {
 /// The elements of a list.
 #[derive(Debug, Clone, Default)]
 pub struct List {
-    pub(crate) items: Vec<Value>,
+    pub(crate) items: Few<Value>,
     pub(crate) nesting: u32,
     pub(crate) json: bool,
 }
@@ -83,7 +84,7 @@ pub struct List {
 /// The entries of a map, in order.
 #[derive(Debug, Default)]
 pub struct Map {
-    pub(crate) entries: Vec<(Value, Value)>,
+    pub(crate) entries: Few<(Value, Value)>,
     pub(crate) nesting: u32,
     pub(crate) json: bool,
     index: OnceLock<Index>,
@@ -125,7 +126,7 @@ impl Index {
 impl Map {
     pub(crate) fn of(entries: Vec<(Value, Value)>, json: bool) -> Map {
         let nesting = 1 + entries.iter().map(|(k, v)| k.nesting().max(v.nesting())).max().unwrap_or(0);
-        Map { entries, nesting, json, index: OnceLock::new() }
+        Map { entries: entries.into(), nesting, json, index: OnceLock::new() }
     }
 
     /// The value under a text key.
@@ -135,16 +136,16 @@ impl Map {
 
     /// As `get`, with a guess where the entry stands.
     #[inline]
-    pub(crate) fn get_near(&self, name: &str, hint: &AtomicU32) -> Option<&Value> {
+    pub(crate) fn get_near(&self, name: &SmolStr, hint: &AtomicU32) -> Option<&Value> {
         if let Some((Value::Str(key), value)) = self.entries.get(hint.load(Ordering::Relaxed) as usize)
-            && same_text(key, name)
+            && key == name
         {
             return Some(value);
         }
         self.get_far(name, hint)
     }
 
-    #[cold]
+    #[inline(never)]
     fn get_far(&self, name: &str, hint: &AtomicU32) -> Option<&Value> {
         let found = self.position(name)?;
         hint.store(found as u32, Ordering::Relaxed);
@@ -206,7 +207,7 @@ pub(crate) fn same_text(a: &str, b: &str) -> bool {
 impl List {
     pub(crate) fn of(items: Vec<Value>, json: bool) -> List {
         let nesting = 1 + items.iter().map(Value::nesting).max().unwrap_or(0);
-        List { items, nesting, json }
+        List { items: items.into(), nesting, json }
     }
 }
 
@@ -256,14 +257,14 @@ impl Value {
             Value::List(list) => {
                 let list = Arc::unwrap_or_clone(list);
                 Value::List(Arc::new(List {
-                    items: list.items.into_iter().map(Value::json).collect(),
+                    items: list.items.into_vec().into_iter().map(Value::json).collect::<Vec<_>>().into(),
                     json: true,
                     ..list
                 }))
             }
             Value::Map(map) => {
                 let map = Arc::unwrap_or_clone(map);
-                let entries = map.entries.into_iter().map(|(k, v)| (k, v.json())).collect();
+                let entries = map.entries.into_vec().into_iter().map(|(k, v)| (k, v.json())).collect();
                 Value::Map(Arc::new(Map::of(entries, true)))
             }
             other => other,

@@ -161,17 +161,24 @@ async fn test_instance(
     ok(&(app.instance_test)(requester.sandbox, id, profiles).await?)
 }
 
+/// Profiles in a body, if there are any: `{"profiles": [...]}`, or the list alone.
 fn test_profiles(bytes: &[u8]) -> Result<Option<Vec<Json>>, ApiError> {
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
     let body: Json =
         serde_json::from_slice(bytes).map_err(|error| bad_request(&format!("the body is not valid JSON: {error}")))?;
-    let fields = body.as_object().ok_or_else(|| bad_request("the body must be an object {profiles}"))?;
-    if let Some(name) = fields.keys().find(|name| *name != "profiles") {
-        return Err(bad_request(&format!("{name}: is not known here; known: profiles")));
-    }
-    match &body["profiles"] {
+    let list = match &body {
+        // As `aepp` sends it; without profiles, the list is empty.
+        Json::Array(profiles) if profiles.is_empty() => return Ok(None),
+        Json::Array(_) => &body,
+        Json::Object(fields) => match fields.keys().find(|name| *name != "profiles") {
+            Some(name) => return Err(bad_request(&format!("{name}: is not known here; known: profiles"))),
+            None => &body["profiles"],
+        },
+        _ => return Err(bad_request("the body must be an object {profiles} or the list of profiles")),
+    };
+    match list {
         Json::Null => Ok(None),
         Json::Array(profiles) if profiles.is_empty() => Err(bad_request("profiles: must not be empty; leave it out")),
         Json::Array(profiles) if profiles.len() > authoring::PROFILES_MAX as usize => {

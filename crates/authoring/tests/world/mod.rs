@@ -131,7 +131,10 @@ impl World {
 
     // Flow service.
 
-    pub(crate) fn flow_service<T>(&self, f: impl FnOnce(&DocSet, &Caller<'_>, &flows::Outside<'_>, &Lookups<'_>) -> T) -> T {
+    pub(crate) fn flow_service<T>(
+        &self,
+        f: impl FnOnce(&DocSet, &Caller<'_>, &flows::Outside<'_>, &Lookups<'_>) -> T,
+    ) -> T {
         let catalog = self.catalog();
         let outside = flows::Outside {
             seal: &seal,

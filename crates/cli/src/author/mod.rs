@@ -1,6 +1,7 @@
 //! `rivermouth author`: the author's side of destinations.
 
 mod dev;
+mod files;
 mod junit;
 mod locate;
 mod new;
@@ -21,7 +22,7 @@ use clap::{ArgMatches, Args, FromArgMatches, Subcommand};
 use project::Project;
 use std::path::PathBuf;
 
-/// What authors, and those who review them, do.
+/// Author destinations: make, check, try, push and review them
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Make a folder to start from
@@ -37,7 +38,7 @@ enum Action {
         /// The destination's folder
         dir: PathBuf,
     },
-    /// Show the requests that would leave
+    /// Show the requests that would leave, or the files
     Render {
         /// The destination's folder
         dir: PathBuf,
@@ -125,7 +126,7 @@ struct Author {
 
 /// The command line of `rivermouth author`.
 pub(crate) fn command() -> clap::Command {
-    let command = clap::Command::new("author").about("Author destinations: new, validate, render, test, dev, push");
+    let command = clap::Command::new("author");
     Author::augment_args(command).subcommand_required(true).arg_required_else_help(true)
 }
 
@@ -150,3 +151,6 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), String> {
         Action::Review(review) => review.run().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,9 @@ fn started(text: &str) -> String {
 fn next(dir: &Path, from: &str, files: &[(&str, &str)]) -> String {
     let dir = dir.display();
     let has = |part: &str| files.iter().any(|(path, _)| path.starts_with(part));
-    let mut text = format!("{dir} is a destination like {from}:\n\n  destination.yaml     the card: what customers fill in and map\n  servers/             where requests or files go\n");
+    let mut text = format!(
+        "{dir} is a destination like {from}:\n\n  destination.yaml     the card: what customers fill in and map\n  servers/             where requests or files go\n"
+    );
     if has("templates/") {
         text.push_str("  templates/           the texts of requests\n");
     }
@@ -61,6 +63,9 @@ fn next(dir: &Path, from: &str, files: &[(&str, &str)]) -> String {
     if has("templates/") {
         text.push_str(&format!("  rivermouth author dev {dir}        see requests while you edit\n"));
         text.push_str(&format!("  rivermouth author test {dir}       run the cases\n"));
+    }
+    if !has("templates/") {
+        text.push_str(&format!("  rivermouth author render {dir}     what would be written\n"));
     }
     text.push_str(&format!("  rivermouth author push {dir} --server http://127.0.0.1:8080"));
     text

@@ -3,10 +3,10 @@
 //! Always: everything is read anew by [`Project::load`]; files that are not text are faults, hidden ones are left out.
 
 use super::locate::{Place, Tree};
-use destination::case::{Case, Subject, Unreadable};
+use destination::Fault;
+use destination::case::{Case, Run, Subject, Unreadable};
 use destination::folder::Folder;
 use destination::message::ComposeFault;
-use destination::Fault;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -101,30 +101,35 @@ impl Project {
         let generated = destination::case::generate(subject, &written, 10);
         let mut findings: Vec<Finding> = Vec::new();
         for case in written.iter().copied().chain(&generated) {
-            let run = destination::case::run(subject, case);
-            for error in run.exchanges.iter().filter_map(|exchange| exchange.request.as_ref().err()) {
-                let ComposeFault::Render(rendered) = &error.fault else { continue };
-                let shown = rendered.to_string();
-                let snippet = shown.split_once('\n').map(|(_, snippet)| snippet.to_owned());
-                let (file, place) = self.place_of(case, &error.template, rendered);
-                let message = format!("{} (rendering {})", said(&shown), case.name);
-                if !findings.iter().any(|f| f.file == file && f.snippet == snippet) {
-                    findings.push(Finding { file, place: Some(place), message, snippet });
-                }
-            }
+            self.failed_templates(case, &destination::case::run(subject, case), &mut findings);
         }
         findings
+    }
+
+    /// Adds the templates that could not be rendered in this run of a case.
+    pub(crate) fn failed_templates(&self, case: &Case, run: &Run, findings: &mut Vec<Finding>) {
+        for error in run.exchanges.iter().filter_map(|exchange| exchange.request.as_ref().err()) {
+            let ComposeFault::Render(rendered) = &error.fault else { continue };
+            let shown = rendered.to_string();
+            let snippet = shown.split_once('\n').map(|(_, snippet)| snippet.to_owned());
+            let (file, place) = self.place_of(case, &error.template, rendered);
+            let message = format!("{} (rendering {})", said(&shown), case.name);
+            if !findings.iter().any(|f| f.file == file && f.snippet == snippet) {
+                findings.push(Finding { file, place: Some(place), message, snippet });
+            }
+        }
     }
 
     /// The file of a template, and the place of an error there.
     fn place_of(&self, case: &Case, field: &str, error: &pebble::Error) -> (String, Place) {
         let inside = Place { line: error.line, column: error.column };
         let Some(subject) = &self.subject else { return (field.to_owned(), inside) };
-        let (part, name) = match (&case.event, subject.destination.deliveries.first(), subject.audience_templates.first()) {
-            (Some(_), _, Some((name, _))) => ("audience-templates", case.template.as_deref().unwrap_or(name)),
-            (None, Some(delivery), _) => ("servers", delivery.destination_server_id.as_str()),
-            _ => return (field.to_owned(), inside),
-        };
+        let (part, name) =
+            match (&case.event, subject.destination.deliveries.first(), subject.audience_templates.first()) {
+                (Some(_), _, Some((name, _))) => ("audience-templates", case.template.as_deref().unwrap_or(name)),
+                (None, Some(delivery), _) => ("servers", delivery.destination_server_id.as_str()),
+                _ => return (field.to_owned(), inside),
+            };
         let document = ["yaml", "yml", "json"].iter().map(|end| format!("{part}/{name}.{end}"));
         let Some(document) = document.into_iter().find(|file| self.files.contains_key(file)) else {
             return (field.to_owned(), inside);
@@ -292,7 +297,14 @@ mod tests {
 
     #[test]
     fn globs() {
-        let cases = [("a*", "abc", true), ("*c", "abc", true), ("a?c", "abc", true), ("a", "abc", false), ("*", "", true), ("a*c*e", "abcde", true)];
+        let cases = [
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a?c", "abc", true),
+            ("a", "abc", false),
+            ("*", "", true),
+            ("a*c*e", "abcde", true),
+        ];
         for (glob, name, expected) in cases {
             assert_eq!(matches(glob, name), expected, "{glob} {name}");
         }

@@ -57,7 +57,13 @@ pub(crate) async fn record(dir: &Path, port: u16, to: &str) -> Result<(), String
     serve(router, port, &format!("recording what goes to {to}")).await
 }
 
-async fn pass_on(State(recorder): State<Arc<Recorder>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn pass_on(
+    State(recorder): State<Arc<Recorder>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     match recorder.pass_on(&method, &uri, &headers, body).await {
         Ok(response) => response,
         Err(error) => {
@@ -131,7 +137,13 @@ pub(crate) async fn replay(dir: &Path, port: u16) -> Result<(), String> {
     serve(Router::new().fallback(answer).with_state(replay), port, &what).await
 }
 
-async fn answer(State(replay): State<Arc<Replay>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State(replay): State<Arc<Replay>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let asked = Asked::new(&replay.scrub, method.as_str(), path, &plain(&headers), &body);
     match replay.answer(&asked) {
@@ -155,9 +167,11 @@ impl Replay {
     /// The recorded answer to this request: the first that was not given yet, or else the last. Or the difference from
     /// the nearest recording.
     pub(crate) fn answer(&self, asked: &Asked) -> Result<(&str, &Said), String> {
-        let alike = |other: &Asked| other.method == asked.method && other.path == asked.path && other.body == asked.body;
+        let alike =
+            |other: &Asked| other.method == asked.method && other.path == asked.path && other.body == asked.body;
         let mut used = self.used.lock();
-        let found: Vec<usize> = (0..self.recordings.len()).filter(|at| alike(&self.recordings[*at].1.request)).collect();
+        let found: Vec<usize> =
+            (0..self.recordings.len()).filter(|at| alike(&self.recordings[*at].1.request)).collect();
         if let Some(at) = found.iter().find(|at| !used[**at]).or(found.last()) {
             used[*at] = true;
             let (name, recording) = &self.recordings[*at];
@@ -173,6 +187,8 @@ impl Replay {
         let head = format!("{} {} was not recorded", asked.method, asked.path);
         Err(match near {
             Some((name, recording)) => {
+                let body = destination::case::like(&asked.body, &recording.request.body);
+                let asked = Asked { body, ..asked.clone() };
                 let diff = destination::case::diff(&recording.request.page(), &asked.page()).unwrap_or_default();
                 format!("{head}; the nearest is {name}:\n{diff}")
             }
@@ -199,7 +215,11 @@ mod tests {
 
     #[test]
     fn answers_come_in_order_and_a_mismatch_shows_the_difference() {
-        let all = vec![recorded("/a", json!({"n": 1}), 200), recorded("/a", json!({"n": 1}), 429), recorded("/b?x=1", json!({}), 201)];
+        let all = vec![
+            recorded("/a", json!({"n": 1}), 200),
+            recorded("/a", json!({"n": 1}), 429),
+            recorded("/b?x=1", json!({}), 201),
+        ];
         let replay = Replay::new(all, Scrub::default());
         let status = |path: &str, body| replay.answer(&asked(path, body)).map(|(_, said)| said.status);
         assert_eq!(status("/a", json!({"n": 1})), Ok(200));

@@ -12,15 +12,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Fields that hold secrets.
-const SECRETS: &[&str] = &[
-    "password",
-    "secretKey",
-    "sshKey",
-    "servicePrincipalKey",
-    "connectionString",
-    "clientSecret",
-];
-const SERVER_SET: &[&str] = &["instanceId", "createdDate", "lastModifiedDate", "imsOrg", "sandboxName", "sandboxId", "destConfigId"];
+const SECRETS: &[&str] =
+    &["password", "secretKey", "sshKey", "servicePrincipalKey", "connectionString", "clientSecret"];
+const SERVER_SET: &[&str] =
+    &["instanceId", "createdDate", "lastModifiedDate", "imsOrg", "sandboxName", "sandboxId", "destConfigId"];
 
 /// Reads the destination and writes its files.
 pub(crate) async fn run(id: &str, dir: &Path, server: &Server, force: bool) -> Result<(), String> {
@@ -38,7 +33,8 @@ pub(crate) async fn run(id: &str, dir: &Path, server: &Server, force: bool) -> R
         linked.push((part, all(&remote, part, &named(&destination, field)).await?));
     }
     let of = |part: Part| linked.iter().find(|(other, _)| *other == part).map_or(&[][..], |(_, all)| all);
-    let files = Folder::from_api(&destination, of(Part::Servers), of(Part::AudienceTemplates), of(Part::Credentials), &[]);
+    let files =
+        Folder::from_api(&destination, of(Part::Servers), of(Part::AudienceTemplates), of(Part::Credentials), &[]);
     for (path, text) in &files {
         let path = dir.join(path);
         let failed = |error: std::io::Error| format!("{}: {error}", path.display());
@@ -98,11 +94,14 @@ fn without_secrets(json: &Json, prefix: &str) -> Json {
             Json::Array(items.iter().enumerate().map(item).collect())
         }
         Json::Object(fields) => {
-            let sealed = fields.get("format").is_some_and(|format| format == "password") && fields.contains_key("value");
+            let sealed =
+                fields.get("format").is_some_and(|format| format == "password") && fields.contains_key("value");
             let field = |(name, value): (&String, &Json)| {
                 let is_secret = value.is_string() && (SECRETS.contains(&name.as_str()) || (sealed && name == "value"));
                 let shown = match is_secret {
-                    true => Json::from(format!("${{{prefix}_{}}}", snake(if sealed { text(fields, "name") } else { name }))),
+                    true => {
+                        Json::from(format!("${{{prefix}_{}}}", snake(if sealed { text(fields, "name") } else { name })))
+                    }
                     false => without_secrets(value, prefix),
                 };
                 (name.clone(), shown)
@@ -134,7 +133,8 @@ fn variables(files: &BTreeMap<String, String>) -> Vec<String> {
     for text in files.values() {
         for rest in text.split("${").skip(1) {
             let name = rest.split('}').next().unwrap_or_default();
-            let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+            let is_name =
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
             if is_name && !names.iter().any(|n| n == name) {
                 names.push(name.to_owned());
             }
@@ -168,7 +168,8 @@ fn remember(
                 fields.retain(|name, _| !SERVER_SET.contains(&name.as_str()));
             }
             let unused = |name: &str| ids.get(*part, name).is_none_or(|other| other == id);
-            let found = local.iter().find(|(name, other)| **other == plain && unused(name)).map(|(name, _)| name.clone());
+            let found =
+                local.iter().find(|(name, other)| **other == plain && unused(name)).map(|(name, _)| name.clone());
             if let Some(name) = found {
                 ids.set(*part, &name, id)?;
             }

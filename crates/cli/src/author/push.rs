@@ -116,6 +116,15 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn extensions_stay_at_home() {
+        let mut server = json!({"name": "a", "responseOutcome": {"type": "COUNTS"}});
+        leave_out(Part::Destination, "a", &mut server);
+        assert!(server.get("responseOutcome").is_some());
+        leave_out(Part::Servers, "a", &mut server);
+        assert_eq!(server, json!({"name": "a"}));
+    }
+
+    #[test]
     fn secrets_come_from_the_environment() {
         let variable = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
         let given = json!({"a": ["${TOKEN}", "x ${TOKEN}", 1], "b": {"c": "${}"}});

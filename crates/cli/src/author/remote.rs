@@ -78,7 +78,9 @@ async fn token(url: &str, id: &str, secret: &str, scope: &str) -> Result<String,
     let said = answer.body["error_description"].as_str().or(answer.body["error"].as_str()).map(str::to_owned);
     match answer.body["access_token"].as_str() {
         Some(token) if (200..300).contains(&status) => Ok(token.to_owned()),
-        _ => Err(format!("{url} gives no token: status {status}{}", said.map(|s| format!(", {s}")).unwrap_or_default())),
+        _ => {
+            Err(format!("{url} gives no token: status {status}{}", said.map(|s| format!(", {s}")).unwrap_or_default()))
+        }
     }
 }
 
@@ -89,8 +91,12 @@ async fn is_rivermouth(base: &str) -> Result<bool, String> {
     Ok(answer.status == 401 && detail.contains("admin token"))
 }
 
+/// Everything but the characters that RFC 3986 leaves unreserved.
+const ENCODED: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 fn encode(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+    percent_encoding::utf8_percent_encode(text, ENCODED).to_string()
 }
 
 /// The collections of the Authoring API.

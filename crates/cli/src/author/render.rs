@@ -1,4 +1,4 @@
-//! `rivermouth author render`: the requests that would leave.
+//! `rivermouth author render`: the requests that would leave; for a destination of files, what would be written.
 
 use super::project::{Project, count};
 use crate::output::line;
@@ -10,6 +10,10 @@ use std::path::Path;
 pub(crate) fn run(project: &Project, case: Option<&str>, profiles: Option<&Path>) -> Result<(), String> {
     project.findings.iter().for_each(|finding| line(&finding.to_string()));
     let subject = project.subject()?;
+    if subject.design.is_none() && project.cases.is_empty() {
+        crate::output::text(&super::files::page(project)?);
+        return Ok(());
+    }
     let cases = match profiles {
         Some(file) => vec![with_profiles(project, subject, case, file)?],
         None => {

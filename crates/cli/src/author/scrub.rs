@@ -58,12 +58,10 @@ impl Scrub {
                 let start = from + found + scheme.len();
                 let is_part = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
                 let end = text[start..].find(|c| !is_part(c)).map_or(text.len(), |length| start + length);
+                from = start;
                 if end > start {
                     text.replace_range(start..end, REMOVED);
-                }
-                from = (start + REMOVED.len()).min(text.len());
-                while !text.is_char_boundary(from) {
-                    from += 1;
+                    from += REMOVED.len();
                 }
             }
         }
@@ -153,12 +151,17 @@ mod tests {
         assert_eq!(scrub.text("x tok-1234 y Bearer abc.d-e/f= z 77"), "x <removed> y Bearer <removed> z 77");
         assert_eq!(scrub.text("Bearer "), "Bearer ");
         assert_eq!(scrub.text("Bearer ü Bearer a"), "Bearer ü Bearer <removed>");
-        assert_eq!(scrub.address("/a/tok-1234?access_token=x&b=ann%20b&c=1"), "/a/<removed>?access_token=<removed>&b=<removed>&c=1");
+        assert_eq!(
+            scrub.address("/a/tok-1234?access_token=x&b=ann%20b&c=1"),
+            "/a/<removed>?access_token=<removed>&b=<removed>&c=1"
+        );
         let headers = [("Authorization", "Basic x"), ("Set-Cookie", "a=b"), ("X-Trace", "1")];
         let headers = scrub.headers(&headers.map(|(n, v)| (n.to_owned(), v.to_owned())));
         assert_eq!(headers.iter().map(|(_, v)| v.as_str()).collect::<Vec<_>>(), [REMOVED, REMOVED, "1"]);
-        let body = json!({"client_secret": {"a": 1}, "data": [{"apiKey": 1, "email": "a@example.com", "note": "ann b"}]});
-        let expected = json!({"client_secret": REMOVED, "data": [{"apiKey": REMOVED, "email": "a@example.com", "note": REMOVED}]});
+        let body =
+            json!({"client_secret": {"a": 1}, "data": [{"apiKey": 1, "email": "a@example.com", "note": "ann b"}]});
+        let expected =
+            json!({"client_secret": REMOVED, "data": [{"apiKey": REMOVED, "email": "a@example.com", "note": REMOVED}]});
         assert_eq!(scrub.body("application/json", &body.to_string()), expected);
         assert_eq!(scrub.body("application/x-www-form-urlencoded", "password=a&b=c"), json!("password=<removed>&b=c"));
     }

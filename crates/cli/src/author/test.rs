@@ -43,7 +43,7 @@ pub(crate) fn run(project: &Project, options: &Options<'_>) -> Result<(), String
     if options.case.is_none() {
         verdicts.extend(generated(subject, &project.cases, usize::MAX));
     }
-    verdicts.iter().for_each(|verdict| line(&shown(verdict)));
+    line(&report(&verdicts));
     let runs: Vec<(&Case, &Run)> = runs.iter().map(|(case, run)| (*case, run)).collect();
     line(&coverage(subject, &runs));
     if let Some(path) = options.junit {
@@ -67,7 +67,7 @@ fn end(verdicts: &[Verdict], faults: usize) -> Result<(), String> {
             Ok(())
         }
         (0, faults) => Err(format!("{}; {kinds} passed", count(faults, "fault"))),
-        (failed, _) => Err(format!("{failed} of {kinds} failed")),
+        (failed, _) => Err(format!("{failed} of {} failed ({kinds})", count(verdicts.len(), "case"))),
     }
 }
 
@@ -113,8 +113,19 @@ pub(crate) fn generated(subject: &Subject, cases: &[CaseFile], profiles_max: usi
     generate(subject, &written, profiles_max).into_iter().map(verdict).collect()
 }
 
-/// A verdict as people read it.
-pub(crate) fn shown(verdict: &Verdict) -> String {
+/// All verdicts as people read them; what was told already is not told again.
+pub(crate) fn report(verdicts: &[Verdict]) -> String {
+    let mut told: Vec<&Mismatch> = Vec::new();
+    let mut lines = Vec::new();
+    for verdict in verdicts {
+        let known = verdict.mismatches.iter().all(|mismatch| told.contains(&mismatch));
+        lines.push(shown(verdict, known));
+        told.extend(&verdict.mismatches);
+    }
+    lines.join("\n")
+}
+
+fn shown(verdict: &Verdict, known: bool) -> String {
     let kind = if verdict.file.is_some() { "" } else { "generated: " };
     let word = match (verdict.mismatches.is_empty(), verdict.accepted) {
         (true, false) => "ok  ",
@@ -122,6 +133,10 @@ pub(crate) fn shown(verdict: &Verdict) -> String {
         (false, _) => "FAIL",
     };
     let mut text = format!("{word}  {kind}{}", verdict.name);
+    if known && !verdict.mismatches.is_empty() {
+        text.push_str(" (as above)");
+        return text;
+    }
     for mismatch in &verdict.mismatches {
         for line in mismatch.what.lines().chain(mismatch.diff.iter().flat_map(|diff| diff.lines())) {
             text.push_str(format!("\n      {line}").trim_end_matches(' '));

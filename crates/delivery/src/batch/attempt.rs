@@ -99,14 +99,16 @@ async fn send(
     Ok(Exchange { request, answer })
 }
 
-fn build(request: &message::Request, id: [u8; 16], access: &Access) -> Result<Request, Failure> {
-    let url = Url::parse(&request.url).map_err(|error| Failure::configuration(format!("the rendered URL: {error}")))?;
+/// What was rendered is at fault if this fails, perhaps by one profile only.
+fn build(request: &message::Request, id: [u8; 16], access: &Access) -> Result<Request, Trouble> {
+    let unsaid = |what: String| Trouble::Unsaid(what);
+    let url = Url::parse(&request.url).map_err(|error| unsaid(format!("the rendered URL: {error}")))?;
     let method = Method::from_bytes(request.method.as_bytes())
-        .map_err(|_| Failure::configuration(format!("{} is not an HTTP method", request.method)))?;
+        .map_err(|_| unsaid(format!("{} is not an HTTP method", request.method)))?;
     let mut built = Request::new(method, url);
     let headers = built.headers_mut();
     for (name, value) in &request.headers {
-        let illegal = |what| Failure::configuration(format!("header `{name}`: {what}"));
+        let illegal = |what| unsaid(format!("header `{name}`: {what}"));
         let checked = HeaderName::from_bytes(name.as_bytes()).map_err(|_| illegal("not a legal name"))?;
         let mut value = HeaderValue::from_str(value).map_err(|_| illegal("its value has illegal characters"))?;
         value.set_sensitive(true);
@@ -120,7 +122,7 @@ fn build(request: &message::Request, id: [u8; 16], access: &Access) -> Result<Re
     if !headers.contains_key(DELIVERY_ID) {
         let mut hex = String::with_capacity(32);
         id.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap_or_default());
-        headers.insert(DELIVERY_ID, HeaderValue::try_from(hex).map_err(|_| Failure::configuration("id".into()))?);
+        headers.insert(DELIVERY_ID, HeaderValue::try_from(hex).map_err(|_| unsaid("the delivery id".into()))?);
     }
     if let Some(body) = &request.body {
         *built.body_mut() = Some(body.clone().into());

@@ -7,7 +7,7 @@
 //! design of a destination is forgotten and read again when another design takes its place.
 
 use super::attempt::{self, Parcel, Verdict};
-use super::gather::{Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
+use super::gather::{Caps, Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
 use super::line::Lines;
 use super::target::Target;
 use crate::flow::{Handle, Room, UNREACHABLE_MS};
@@ -18,7 +18,7 @@ use crate::port::{ExportKey, Outbox, Outcome, ProfileExport};
 use crate::reader::{FETCH_MIN, Fetch, Reader};
 use destination::message::{GroupKey, Judgement, Slice, SliceOutcome, Withheld};
 use model::{FlowNo, Timestamp};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap as HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -45,6 +45,13 @@ struct Attempt {
     took_us: u64,
 }
 
+/// Exports that one read asks for at most.
+const ROUND_MAX: usize = 2_048;
+/// What a partition is asked for at least, room permitting.
+const AT_ONCE: usize = 512;
+/// Threads that share a read.
+const READERS: usize = 2;
+
 struct Flow {
     handle: Arc<Handle>,
     room: Room,
@@ -58,16 +65,19 @@ struct Flow {
     tokens_before: u64,
     disabled: u64,
     ending: bool,
+    /// What was forgotten is to be read again once nothing runs: what runs may be earlier.
+    resuming: bool,
     running: usize,
-    reading: bool,
+    /// Parts of the read under way.
+    reading: usize,
     events: mpsc::UnboundedSender<Event>,
 }
 
 /// Serves one batching flow until it is told to end.
 pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
     let (events, mut heard) = mpsc::unbounded_channel();
-    let Some(first) = handle.control.lock().batching.clone() else { return };
-    let mut gather = Gather::new(first.caps());
+    // The caps of the destination come with it.
+    let mut gather = Gather::new(Caps { users_max: 1, age_ms: 0, one_per_lane: true, open_max: 0 });
     let (outbox, no) = (room.outbox.clone(), handle.flow);
     match tokio::task::spawn_blocking(move || outbox.batches(no)).await {
         Ok(records) => gather.restore(records),
@@ -77,7 +87,7 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
         reader: Reader::new(room.outbox.partitions()),
         lines: Lines::default(),
         gather,
-        notes: HashMap::new(),
+        notes: HashMap::default(),
         handle,
         room,
         pace: Pace::new(1),
@@ -85,17 +95,23 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
         tokens_before: 0,
         disabled: 0,
         ending: false,
+        resuming: false,
         running: 0,
-        reading: false,
+        reading: 0,
         events,
     };
     loop {
         flow.obey();
         let now = flow.room.clock.now();
         flow.gather.wake_due(now);
+        let _ = flow.settle();
+        flow.resume();
         flow.start_read();
+        flow.give_up_restoring();
         flow.start_attempts(now);
-        flow.settle();
+        if flow.settle() {
+            continue;
+        }
         flow.show();
         if flow.ending && flow.running == 0 {
             return;
@@ -125,7 +141,6 @@ impl Flow {
         };
         self.ending = ending;
         let was_disabled = std::mem::replace(&mut self.disabled, disabled) != disabled;
-        let target = if ending { None } else { target };
         if let (Some(old), Some(new)) = (&self.target, &target)
             && Arc::ptr_eq(old, new)
         {
@@ -137,12 +152,12 @@ impl Flow {
         match (&self.target, &target) {
             (None, None) => {}
             (Some(_), None) => self.forget(),
-            (None, Some(_)) => self.reader.resume(),
+            (None, Some(_)) => self.resuming = true,
             (Some(old), Some(new)) => {
                 let same = std::ptr::eq(old.batching.instance.design(), new.batching.instance.design());
                 if was_disabled || !same {
                     self.forget();
-                    self.reader.resume();
+                    self.resuming = true;
                 } else {
                     // A corrected destination is tried at once.
                     self.gather.hurry();
@@ -156,6 +171,14 @@ impl Flow {
         self.target = target;
     }
 
+    /// Reads again what was forgotten, once nothing runs. To be called when all outcomes are settled.
+    fn resume(&mut self) {
+        if self.resuming && self.running == 0 && self.target.is_some() {
+            self.resuming = false;
+            self.reader.resume();
+        }
+    }
+
     fn forget(&mut self) {
         self.reader.void();
         for change in self.lines.drain() {
@@ -163,31 +186,35 @@ impl Flow {
             self.reader.forget(change.key);
         }
         self.gather.forget();
-        self.settle();
+        let _ = self.settle();
     }
 
     fn start_read(&mut self) {
         self.handle.take_marks(|partition| self.reader.mark(partition));
         let Some(target) = self.target.clone() else { return };
-        if self.reading {
+        if self.reading > 0 || self.resuming || self.ending {
             return;
         }
         let forced = self.lines.is_gated() && self.running == 0;
-        let (round, fetches) = self.reader.plan(self.room_left(), forced);
+        let (round, fetches) = self.reader.plan(self.room_left().min(ROUND_MAX), forced, AT_ONCE);
         if fetches.is_empty() {
             return;
         }
-        self.reading = true;
-        let (outbox, events, flow) = (self.room.outbox.clone(), self.events.clone(), self.handle.flow);
-        tokio::task::spawn_blocking(move || {
-            let read = |f: Fetch| {
-                let found = outbox.fetch_profiles(flow, f.partition, f.after_seq, f.limit);
-                (f, found.into_iter().map(|export| cut(&target, export)).collect())
-            };
-            let found = fetches.into_iter().map(read).collect();
-            // No listener: the flow has ended.
-            let _ = events.send(Event::Read(round, found));
-        });
+        // Cutting profiles for messages is work: it is shared out.
+        for fetches in fetches.chunks(fetches.len().div_ceil(READERS)) {
+            self.reading += 1;
+            let (outbox, events, flow) = (self.room.outbox.clone(), self.events.clone(), self.handle.flow);
+            let (fetches, target) = (fetches.to_vec(), target.clone());
+            tokio::task::spawn_blocking(move || {
+                let read = |f: Fetch| {
+                    let found = outbox.fetch_profiles(flow, f.partition, f.after_seq, f.limit);
+                    (f, found.into_iter().map(|export| cut(&target, export)).collect())
+                };
+                let found = fetches.into_iter().map(read).collect();
+                // No listener: the flow has ended.
+                let _ = events.send(Event::Read(round, found));
+            });
+        }
     }
 
     fn room_left(&self) -> usize {
@@ -196,8 +223,8 @@ impl Flow {
     }
 
     fn start_attempts(&mut self, now: Timestamp) {
-        let Some(target) = self.target.clone() else { return };
-        let more = self.reading || (self.reader.is_behind() && self.room_left() >= FETCH_MIN);
+        let Some(target) = self.target.clone().filter(|_| !self.ending) else { return };
+        let more = self.reading > 0 || (self.reader.is_behind() && self.room_left() >= FETCH_MIN);
         while self.handle.unreported.load(Ordering::Acquire) < self.room.window * 4 {
             if !self.pace.has_room(self.running, now) {
                 self.give_up_late(now);
@@ -216,34 +243,42 @@ impl Flow {
         if self.pace.opens_at().is_none() {
             return;
         }
-        let is_late = |created: Timestamp| created.0.saturating_add(UNREACHABLE_MS) <= now.0;
-        while self.gather.next_created().is_some_and(is_late) {
-            let Some(parcel) = self.gather.next(now, false) else { return };
-            let reason = Arc::from("the destination could not be reached for 24 hours");
-            self.gather.ended(parcel.id, Ended::Dead(reason), false);
+        let until = Timestamp(now.0.saturating_sub(UNREACHABLE_MS));
+        self.gather.give_up(until, &Arc::from("the destination could not be reached for 24 hours"));
+    }
+
+    /// Once everything was read, or nothing more can be, batches of before leave with what there is.
+    fn give_up_restoring(&mut self) {
+        if !self.gather.is_restoring() || self.target.is_none() || self.reading > 0 || self.resuming {
+            return;
+        }
+        let is_read = !self.reader.is_behind() && !self.lines.is_gated();
+        let is_full = self.running == 0 && self.room_left() < FETCH_MIN;
+        if is_read || is_full {
+            self.gather.give_up_restoring();
         }
     }
 
-    /// When to look again without being woken.
+    /// When to look again without being woken. What could start already waits for something that wakes: the
+    /// end of an attempt, a read, a report.
     fn next_instant(&self) -> Option<Timestamp> {
         self.target.as_ref()?;
-        let now = self.room.clock.now();
-        let due = self.gather.next_instant().map(|at| if at > now { at } else { Timestamp(now.0 + 50) });
-        [due, self.pace.opens_at().filter(|_| due.is_some())].into_iter().flatten().min()
+        let due = self.gather.next_instant()?;
+        match self.pace.opens_at() {
+            Some(opens) => Some(due.max(opens)),
+            None => Some(due).filter(|at| *at > self.room.clock.now()),
+        }
     }
 
     fn hear(&mut self, event: Event) {
         match event {
             Event::Read(round, found) => {
-                self.reading = false;
+                self.reading -= 1;
                 for (fetch, changes) in found {
                     self.take(round, fetch, changes);
                 }
                 self.lines.taken(&self.reader);
                 self.stage();
-                if self.gather.is_restoring() && !self.reader.is_behind() && !self.lines.is_gated() {
-                    self.gather.give_up_restoring();
-                }
             }
             Event::Ended(ended) => self.ended(ended),
         }
@@ -292,18 +327,22 @@ impl Flow {
                 Verdict::Unsaid(_) => metrics.failures.add(Class::Configuration),
             }
         }
-        let is_stopped = self.target.is_none();
-        let ended = decide(&target, &parcel, verdict, now, is_stopped);
+        // What the flow is told meanwhile holds for what is sent from now on.
+        let is_over = self.target.is_none() || self.resuming;
+        let ended = decide(&target, &parcel, verdict, now, is_over);
         self.gather.ended(parcel.id, ended, true);
     }
 
-    /// Takes outcomes from the gather, reports them, and stages what waited for them.
-    fn settle(&mut self) {
+    /// Takes outcomes from the gather, reports them, and stages what waited for them. Whether there were any.
+    fn settle(&mut self) -> bool {
+        let mut outcomes = Vec::new();
+        let mut any = false;
         loop {
             let finished = self.gather.take_finished();
             if finished.is_empty() {
                 break;
             }
+            any = true;
             let now = self.room.clock.now();
             let mut metrics = self.handle.metrics.lock();
             for change in finished {
@@ -329,17 +368,18 @@ impl Flow {
                         None
                     }
                 };
-                if let Some(outcome) = outcome {
-                    self.room.reporter.report(&self.handle, change.key, outcome);
-                }
+                outcomes.extend(outcome.map(|outcome| (change.key, outcome)));
                 self.lines.finished(change.profile, &self.reader);
             }
             drop(metrics);
             self.stage();
         }
+        // In one piece: a batch is not to be found half ended after a restart.
+        self.room.reporter.report_all(&self.handle, outcomes);
         for id in self.gather.take_closed() {
             self.room.reporter.batch_ended(self.handle.flow, id);
         }
+        any
     }
 
     /// Shows the present state in the metrics.
@@ -350,7 +390,8 @@ impl Flow {
         metrics.backing_off = self.gather.backing_off();
         metrics.concurrency = self.pace.limit();
         metrics.circuit_open = self.pace.is_open();
-        metrics.tokens_fetched = self.tokens_before + self.target.as_ref().map_or(0, |t| t.batching.authorize.fetched());
+        metrics.tokens_fetched =
+            self.tokens_before + self.target.as_ref().map_or(0, |t| t.batching.authorize.fetched());
     }
 }
 
@@ -375,26 +416,30 @@ fn cut(target: &Target, export: ProfileExport) -> (SliceChange, Note) {
     (change, note)
 }
 
-/// What a verdict means for the shipment, under the retry policy.
-fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is_stopped: bool) -> Ended {
+/// What a verdict means for the shipment, under the retry policy. `is_over`: nothing more is sent of it.
+fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is_over: bool) -> Ended {
     let attempts = parcel.attempts + 1;
     let again = |retry_after_ms: Option<i64>| {
         let wait = target.retry().next_wait_ms(attempts, &parcel.idempotency_key(), retry_after_ms)?;
         Some(Timestamp(now.0.saturating_add(wait)))
     };
     let retry_or_die = |reason: String, retry_after_ms: Option<i64>| match again(retry_after_ms) {
-        Some(_) if is_stopped => Ended::Forget,
+        Some(_) if is_over => Ended::Forget,
         Some(at) => Ended::Retry(at),
         None => Ended::Dead(reason.into()),
     };
+    let bisect = |reason: String| match is_over && parcel.pieces.len() > 1 {
+        true => Ended::Forget,
+        false => Ended::Bisect(reason.into()),
+    };
     match verdict {
-        Verdict::Unsaid(reason) => Ended::Bisect(reason.into()),
+        Verdict::Unsaid(reason) => bisect(reason),
         Verdict::Failed(failure) if failure.retry => retry_or_die(failure.reason, failure.retry_after_ms),
         Verdict::Failed(failure) => Ended::Dead(failure.reason.into()),
         Verdict::Judged { judgement, retry_after_ms, .. } => match judgement {
             Judgement::AllDelivered => Ended::Delivered,
             Judgement::AllRetry { reason } => retry_or_die(reason, retry_after_ms),
-            Judgement::AllRejected { reason, whole_batch: true } => Ended::Bisect(reason.into()),
+            Judgement::AllRejected { reason, whole_batch: true } => bisect(reason),
             Judgement::AllRejected { reason, whole_batch: false } => Ended::Dead(reason.into()),
             Judgement::PerSlice(outcomes) => {
                 let at = again(retry_after_ms);
@@ -402,6 +447,7 @@ fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is
                     SliceOutcome::Delivered => PieceEnd::Delivered,
                     SliceOutcome::Rejected { reason } => PieceEnd::Dead(reason.into()),
                     SliceOutcome::Retry { reason } if at.is_none() => PieceEnd::Dead(reason.into()),
+                    SliceOutcome::Retry { .. } if is_over => PieceEnd::Forget,
                     SliceOutcome::Retry { .. } => PieceEnd::Retry,
                 };
                 Ended::Each(outcomes.into_iter().map(end).collect(), at.unwrap_or(now))

@@ -19,7 +19,8 @@ use self::restore::Restoring;
 use super::line::Ordered;
 use crate::port::{BatchRecord, ExportKey};
 use model::{PartitionNo, ProfileId, Timestamp};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use rustc_hash::FxHashMap as HashMap;
+use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -93,7 +94,6 @@ impl<G, P> Shipment<G, P> {
         BatchRecord { id: self.id, attempts: self.attempts, pieces }
     }
 
-
     /// Names every piece; equal for the same pieces in the same order.
     pub(crate) fn idempotency_key(&self) -> [u8; 16] {
         use sha2::{Digest, Sha256};
@@ -103,6 +103,8 @@ impl<G, P> Shipment<G, P> {
             hash.update(piece.key.partition.0.to_be_bytes());
             hash.update(piece.key.seq.to_be_bytes());
             hash.update(piece.nth.to_be_bytes());
+            // Another design may number other parts alike.
+            hash.update(piece.lane.1.to_be_bytes());
         }
         let mut key = [0; 16];
         key.copy_from_slice(&hash.finalize()[..16]);
@@ -133,6 +135,8 @@ pub(crate) enum PieceEnd {
     Delivered,
     Dead(Arc<str>),
     Retry,
+    /// Not to be sent now; its change is to be read again.
+    Forget,
 }
 
 /// How a change ended.
@@ -213,6 +217,8 @@ struct LaneState<G, P> {
     /// Which bucket, while `in_bucket` is not 0.
     group: Option<G>,
     waiting: VecDeque<(G, Staged<P>)>,
+    /// Shipments of before a restart whose turn comes after those of `in_shipments`, once per piece.
+    later: VecDeque<u64>,
 }
 
 struct Bucket<P> {
@@ -227,7 +233,10 @@ struct Bucket<P> {
 struct Sent<G, P> {
     group: G,
     pieces: Arc<Vec<Staged<P>>>,
+    /// Attempts that count against the retries.
     attempts: u32,
+    /// Attempts of the larger shipments that it was cut from: those were answered.
+    spent: u32,
     running: bool,
     recorded: bool,
     /// Shares lanes with this one, and goes first.
@@ -238,18 +247,18 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
     pub(crate) fn new(caps: Caps) -> Gather<G, P> {
         Gather {
             caps,
-            open: HashMap::new(),
-            lanes: HashMap::new(),
-            buckets: HashMap::new(),
+            open: HashMap::default(),
+            lanes: HashMap::default(),
+            buckets: HashMap::default(),
             due: BTreeSet::new(),
             full: VecDeque::new(),
-            shipments: HashMap::new(),
+            shipments: HashMap::default(),
             ready: VecDeque::new(),
             backoff: BTreeSet::new(),
             next_id: 1,
             finished: Vec::new(),
             closed: Vec::new(),
-            kept: HashMap::new(),
+            kept: HashMap::default(),
             restoring: Restoring::default(),
         }
     }
@@ -292,7 +301,8 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             self.finished.push(Finished { key, created, profile, end: ChangeEnd::Nothing, attempts: 0 });
             return;
         }
-        self.open.insert(key, Open { profile, created, left, dead: None, attempts: 0, dropped: false, records: Vec::new() });
+        self.open
+            .insert(key, Open { profile, created, left, dead: None, attempts: 0, dropped: false, records: Vec::new() });
         for (nth, piece) in change.pieces.into_iter().enumerate() {
             let lane = (profile, piece.part);
             let staged =
@@ -376,11 +386,33 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         }
     }
 
-    /// When the oldest change was made that would leave next.
-    pub(crate) fn next_created(&self) -> Option<Timestamp> {
-        let waiting = self.ready.front().and_then(|id| self.shipments.get(id));
-        let shipped = waiting.and_then(|sent| sent.pieces.iter().map(|p| p.created).min());
-        shipped.or_else(|| self.due.first().map(|(at, _)| Timestamp(at.0.saturating_sub(self.caps.age_ms))))
+    /// What could leave now and was made before `until` is dead, and only that.
+    pub(crate) fn give_up(&mut self, until: Timestamp, reason: &Arc<str>) {
+        loop {
+            let waiting = self.ready.front().copied();
+            let is_late = |sent: &Sent<G, P>| sent.pieces.iter().any(|p| p.created <= until);
+            if let Some(id) = waiting.filter(|id| self.shipments.get(id).is_some_and(is_late)) {
+                self.ready.pop_front();
+                self.give_up_shipment(id, until, reason);
+                continue;
+            }
+            let Some((at, group)) = self.due.first().cloned() else { return };
+            if at.0.saturating_sub(self.caps.age_ms) > until.0 {
+                return;
+            }
+            if let Some(id) = self.take(&group) {
+                self.give_up_shipment(id, until, reason);
+            }
+        }
+    }
+
+    fn give_up_shipment(&mut self, id: u64, until: Timestamp, reason: &Arc<str>) {
+        let Some(sent) = self.shipments.get(&id) else { return };
+        let end = |p: &Staged<P>| if p.created <= until { PieceEnd::Dead(reason.clone()) } else { PieceEnd::Retry };
+        let ends = sent.pieces.iter().map(end).collect();
+        self.ended(id, Ended::Each(ends, until), false);
+        // What is left of it may go at once.
+        self.wake_due(until);
     }
 
     /// The bucket that leaves next. Full ones in the order in which they filled.
@@ -388,7 +420,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         while let Some(group) = self.full.pop_front() {
             let Some(bucket) = self.buckets.get_mut(&group) else { continue };
             bucket.queued = false;
-            if bucket.users >= u64::from(self.caps.users_max) && bucket.due.is_some() {
+            if bucket.users >= u64::from(self.caps.users_max) && bucket.due.is_some() && self.is_full(&group) {
                 return Some(group);
             }
         }
@@ -397,6 +429,17 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         let late = at.0.saturating_add(patience) <= now.0;
         let crowded = !more && self.len() >= self.caps.open_max;
         (late || crowded).then(|| group.clone())
+    }
+
+    /// Whether what is not blocked fills a shipment.
+    fn is_full(&self, group: &G) -> bool {
+        let Some(bucket) = self.buckets.get(group) else { return false };
+        let is_free = |p: &&Staged<P>| self.lanes.get(&p.lane).is_none_or(|lane| lane.in_shipments == 0);
+        let mut users = 0;
+        bucket.pieces.iter().filter(is_free).any(|piece| {
+            users += u64::from(piece.users);
+            users >= u64::from(self.caps.users_max)
+        })
     }
 
     /// Starts the next shipment. `more`: more is being read, which could fill buckets.
@@ -467,7 +510,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         }
         self.next_id += 1;
         let pieces = Arc::new(taken);
-        self.shipments.insert(id, Sent::new(group.clone(), pieces, 0, None));
+        self.shipments.insert(id, Sent::new(group.clone(), pieces));
         self.weigh(group);
         Some(id)
     }
@@ -522,7 +565,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             Ended::Each(ends, at) => self.each(sent, &ends, at),
             Ended::Forget => {
                 let then = sent.then;
-                self.forget_pieces(&sent);
+                sent.pieces.iter().for_each(|piece| self.forget_piece(piece));
                 self.follow(then);
             }
         }
@@ -530,7 +573,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
 
     fn close(&mut self, sent: Sent<G, P>, end: &PieceEnd) {
         for piece in sent.pieces.iter() {
-            self.end_piece(piece, end, sent.attempts);
+            self.end_piece(piece, end, sent.tried());
         }
         self.follow(sent.then);
     }
@@ -547,7 +590,8 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         for (piece, end) in sent.pieces.iter().zip(ends) {
             match end {
                 PieceEnd::Retry => again.push(piece.clone()),
-                end => self.end_piece(piece, end, sent.attempts),
+                PieceEnd::Forget => self.forget_piece(piece),
+                end => self.end_piece(piece, end, sent.tried()),
             }
         }
         // What an end is missing for is asked again: nothing is lost to a short list.
@@ -556,18 +600,19 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             self.follow(sent.then);
             return;
         }
-        let id = self.insert(sent.group, again, sent.attempts, sent.then);
+        let id = self.insert(Sent { pieces: Arc::new(again), recorded: false, ..sent });
         self.backoff.insert((at, id));
     }
 
-    fn insert(&mut self, group: G, pieces: Vec<Staged<P>>, attempts: u32, then: Option<u64>) -> u64 {
+    fn insert(&mut self, sent: Sent<G, P>) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.shipments.insert(id, Sent::new(group, Arc::new(pieces), attempts, then));
+        self.shipments.insert(id, sent);
         id
     }
 
-    /// Two halves instead; one after the other if a lane is in both, or something waits for both.
+    /// Two halves instead; one after the other if a lane is in both, or something waits for both. They have
+    /// all their retries: the whole was answered, and it takes many cuts to find one among thousands.
     fn bisect(&mut self, sent: Sent<G, P>, reason: Arc<str>) {
         if sent.pieces.len() < 2 {
             self.close(sent, &PieceEnd::Dead(reason));
@@ -576,8 +621,12 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         let (left, right) = sent.pieces.split_at(sent.pieces.len() / 2);
         let lanes: std::collections::HashSet<Lane> = left.iter().map(|p| p.lane).collect();
         let in_order = sent.then.is_some() || right.iter().any(|p| lanes.contains(&p.lane));
-        let second = self.insert(sent.group.clone(), right.to_vec(), sent.attempts, sent.then);
-        let first = self.insert(sent.group, left.to_vec(), sent.attempts, in_order.then_some(second));
+        let half = |pieces: &[Staged<P>], then| {
+            let spent = sent.tried();
+            Sent { spent, then, ..Sent::new(sent.group.clone(), Arc::new(pieces.to_vec())) }
+        };
+        let second = self.insert(half(right, sent.then));
+        let first = self.insert(half(left, in_order.then_some(second)));
         if !in_order {
             self.ready.push_front(second);
         }
@@ -618,9 +667,10 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
     fn free(&mut self, lane: Lane) {
         let Some(state) = self.lanes.get_mut(&lane) else { return };
         state.in_shipments -= 1;
-        if state.in_shipments > 0 {
+        if state.in_shipments > 0 || self.pass_on(lane) {
             return;
         }
+        let Some(state) = self.lanes.get_mut(&lane) else { return };
         if state.in_bucket > 0 {
             // It blocked its bucket, perhaps.
             if let Some(group) = state.group.clone() {
@@ -649,14 +699,12 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         }
     }
 
-    fn forget_pieces(&mut self, sent: &Sent<G, P>) {
-        for piece in sent.pieces.iter() {
-            if let Some(open) = self.open.get_mut(&piece.key) {
-                open.dropped = true;
-            }
-            self.count_off(piece.key);
-            self.free(piece.lane);
+    fn forget_piece(&mut self, piece: &Staged<P>) {
+        if let Some(open) = self.open.get_mut(&piece.key) {
+            open.dropped = true;
         }
+        self.count_off(piece.key);
+        self.free(piece.lane);
     }
 
     /// Forgets everything that is not running; the changes end with [`ChangeEnd::Again`].
@@ -671,23 +719,21 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         self.backoff.clear();
         let idle: Vec<u64> = self.shipments.iter().filter(|(_, s)| !s.running).map(|(id, _)| *id).collect();
         self.closed.extend(&idle);
-        let (waiting, mut freed) = self.drop_restoring();
-        dropped.extend(waiting);
+        dropped.extend(self.drop_restoring());
         for sent in idle.iter().filter_map(|id| self.shipments.remove(id)) {
-            freed.extend(sent.pieces.iter().map(|p| p.lane));
             dropped.extend(sent.pieces.iter().cloned());
         }
-        self.shipments.values_mut().for_each(|sent| sent.then = None);
-        for state in self.lanes.values_mut() {
-            dropped.extend(state.waiting.drain(..).map(|(_, piece)| piece));
-            (state.in_bucket, state.users_in_bucket, state.group) = (0, 0, None);
-        }
-        for lane in freed {
-            if let Some(state) = self.lanes.get_mut(&lane) {
-                state.in_shipments -= 1;
+        let mut lanes: HashMap<Lane, LaneState<G, P>> = HashMap::default();
+        for (id, sent) in &mut self.shipments {
+            sent.then = None;
+            for piece in sent.pieces.iter() {
+                let state = lanes.entry(piece.lane).or_insert_with(LaneState::new);
+                (state.in_shipments, state.taken_by) = (state.in_shipments + 1, *id);
             }
         }
-        self.lanes.retain(|_, state| state.in_shipments > 0);
+        for state in std::mem::replace(&mut self.lanes, lanes).into_values() {
+            dropped.extend(state.waiting.into_iter().map(|(_, piece)| piece));
+        }
         for piece in &dropped {
             if let Some(open) = self.open.get_mut(&piece.key) {
                 open.dropped = true;
@@ -703,8 +749,13 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
 }
 
 impl<G, P> Sent<G, P> {
-    fn new(group: G, pieces: Arc<Vec<Staged<P>>>, attempts: u32, then: Option<u64>) -> Sent<G, P> {
-        Sent { group, pieces, attempts, running: false, recorded: false, then }
+    fn new(group: G, pieces: Arc<Vec<Staged<P>>>) -> Sent<G, P> {
+        Sent { group, pieces, attempts: 0, spent: 0, running: false, recorded: false, then: None }
+    }
+
+    /// All attempts that its pieces were part of.
+    fn tried(&self) -> u32 {
+        self.spent + self.attempts
     }
 }
 
@@ -717,6 +768,7 @@ impl<G, P> LaneState<G, P> {
             users_in_bucket: 0,
             group: None,
             waiting: VecDeque::new(),
+            later: VecDeque::new(),
         }
     }
 }

@@ -7,7 +7,8 @@
 
 use crate::reader::Reader;
 use model::{PartitionNo, ProfileId, Timestamp};
-use std::collections::{HashMap, HashSet, VecDeque};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
+use std::collections::VecDeque;
 
 /// Settled lineages that are remembered.
 const SETTLED_MAX: usize = 65_536;
@@ -37,12 +38,12 @@ pub(crate) struct Lines<T> {
 impl<T> Default for Lines<T> {
     fn default() -> Lines<T> {
         Lines {
-            held: HashMap::new(),
+            held: HashMap::default(),
             held_count: 0,
             gated: Vec::new(),
-            behind: HashMap::new(),
-            unfinished: HashMap::new(),
-            settled: HashSet::new(),
+            behind: HashMap::default(),
+            unfinished: HashMap::default(),
+            settled: HashSet::default(),
             ready: Vec::new(),
         }
     }

@@ -1,9 +1,9 @@
 //! A batching destination in use.
 
+use super::gather::Caps;
 use crate::egress::Egress;
 use crate::http::{self, Answer, Failure};
 use crate::retry::RetryPolicy;
-use super::gather::Caps;
 use clock::Clock;
 use destination::config::AggregationKind;
 use destination::message::{Instance, RetryStatuses};
@@ -15,8 +15,10 @@ use std::time::Duration;
 
 /// How long the head of a receiver's answer may take by default: batches take longer than single profiles.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// Changes of one flow that are kept in memory.
+/// Changes of one flow that are kept in memory at most.
 const OPEN_MAX: usize = 32_768;
+/// And at least.
+const OPEN_MIN: usize = 2_048;
 
 /// How a batching destination lets requests in.
 pub trait Authorize: Send + Sync + 'static {
@@ -103,7 +105,19 @@ impl Target {
             users_max: grouping.max_users.max(1),
             age_ms: i64::from(grouping.max_age_secs()) * 1000,
             one_per_lane: design.outcome().is_some(),
-            open_max: OPEN_MAX,
+            open_max: self.open_max(),
+        }
+    }
+
+    /// What waits for nothing but a turn need not be read long before it: twice what can be under way.
+    fn open_max(&self) -> usize {
+        let grouping = self.batching.instance.design().grouping();
+        match grouping.kind {
+            AggregationKind::Configurable { .. } => OPEN_MAX,
+            AggregationKind::BestEffort { .. } => {
+                let under_way = self.batching.concurrency_max.saturating_mul(grouping.max_users as usize);
+                under_way.saturating_mul(2).clamp(OPEN_MIN, OPEN_MAX)
+            }
         }
     }
 

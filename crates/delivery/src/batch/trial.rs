@@ -44,10 +44,9 @@ pub(crate) async fn run(target: &Target, profiles: &[TargetProfile], id: impl Fn
             let slices: Vec<&Slice> = slices[range].iter().collect();
             calls.push(match attempt::exchange(target, &group, &slices, id()).await {
                 Ok(exchange) => Call { request: Some(exchange.request), answer: Ok(exchange.answer) },
-                Err(Trouble::Failed(failure)) => Call {
-                    request: instance.compose(&group, &slices).ok(),
-                    answer: Err(failure.reason),
-                },
+                Err(Trouble::Failed(failure)) => {
+                    Call { request: instance.compose(&group, &slices).ok(), answer: Err(failure.reason) }
+                }
                 Err(Trouble::Unsaid(reason)) => Call { request: None, answer: Err(reason) },
             });
         }

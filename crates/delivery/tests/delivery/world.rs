@@ -4,7 +4,8 @@
 
 use clock::Clock;
 use delivery::{
-    BatchRecord, Delivery, Destination, Egress, Export, ExportKey, FlowMetrics, Outbox, Outcome, ProfileExport, Settings,
+    BatchRecord, Delivery, Destination, Egress, Export, ExportKey, FlowMetrics, Outbox, Outcome, ProfileExport,
+    Settings,
 };
 use model::{FlowNo, PartitionNo, Timestamp, Xid};
 use parking_lot::Mutex;

@@ -120,7 +120,13 @@ fn validated(
     Ok(values)
 }
 
-fn exchange(template: &AudienceTemplateConfig, rest: &RestTemplate, case: &Case, names: Map<String, Json>, run: &mut Run) {
+fn exchange(
+    template: &AudienceTemplateConfig,
+    rest: &RestTemplate,
+    case: &Case,
+    names: Map<String, Json>,
+    run: &mut Run,
+) {
     let request = compose(rest, &visible(names.clone()));
     let answer = case.answers.first().cloned().unwrap_or_default();
     let mut words = "not sent".to_owned();
@@ -140,7 +146,16 @@ fn exchange(template: &AudienceTemplateConfig, rest: &RestTemplate, case: &Case,
         run.mismatches.push(Mismatch::new(format!("answers: one event makes one call, given {}", case.answers.len())));
     }
     let (profiles, lanes, entries) = (Vec::new(), Vec::new(), Vec::new());
-    run.exchanges.push(Exchange { key: None, profiles, lanes, entries, request, answer, judgement: words, halved: false });
+    run.exchanges.push(Exchange {
+        key: None,
+        profiles,
+        lanes,
+        entries,
+        request,
+        answer,
+        judgement: words,
+        halved: false,
+    });
 }
 
 /// Lists and maps print as JSON here, as in the real call.

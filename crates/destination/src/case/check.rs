@@ -19,7 +19,8 @@ pub fn check(subject: &Subject, case: &Case, done: &Run) -> Vec<Mismatch> {
     if let Some(design) = &subject.design {
         let max = design.grouping().max_users as usize;
         for (at, exchange) in done.exchanges.iter().enumerate().filter(|(_, e)| e.entries.len() > max) {
-            let message = format!("request {} has {} profiles; at most {max} are allowed", at + 1, exchange.entries.len());
+            let message =
+                format!("request {} has {} profiles; at most {max} are allowed", at + 1, exchange.entries.len());
             found.push(Mismatch::new(message));
         }
     }
@@ -60,7 +61,8 @@ fn order(done: &Run) -> Vec<Mismatch> {
         if let Some(before) = last.insert(*lane, *profile)
             && before > *profile
         {
-            found.push(Mismatch::new(format!("profiles[{profile}] leaves after profiles[{before}] of the same person")));
+            found
+                .push(Mismatch::new(format!("profiles[{profile}] leaves after profiles[{before}] of the same person")));
         }
     }
     found

@@ -43,7 +43,8 @@ pub fn coverage(subject: &Subject, cases: &[(&Case, &Run)]) -> String {
         }));
     }
     if parts.is_empty() {
-        return "coverage: the destination exports files and announces no audiences; there are no requests to try".to_owned();
+        return "coverage: the destination exports files and announces no audiences; there are no requests to try"
+            .to_owned();
     }
     format!("coverage of the written cases: {}", parts.join(", "))
 }

@@ -7,7 +7,7 @@ use super::diff::diff;
 use super::file::{Case, ExpectedRequest};
 use super::run::{Exchange, Mismatch, Run};
 use crate::message::Request;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 /// Adds the mismatches of requests and outcomes.
 pub(crate) fn messages(case: &Case, run: &mut Run) {
@@ -140,20 +140,22 @@ fn expected_alone(expected: &ExpectedRequest) -> String {
     page
 }
 
-/// The same JSON with its fields in the order of another.
-fn like(json: &Json, order: &Json) -> Json {
+/// The same JSON with its fields in the order of another, so that a difference shows what differs only.
+pub fn like(json: &Json, order: &Json) -> Json {
     match (json, order) {
         (Json::Object(fields), Json::Object(first)) => {
-            let mut ordered = Map::new();
-            for (name, like_this) in first {
-                if let Some(value) = fields.get(name) {
-                    ordered.insert(name.clone(), like(value, like_this));
-                }
-            }
+            let known = first.iter().filter_map(|(name, order)| Some((name.clone(), like(fields.get(name)?, order))));
+            let mut ordered: Vec<(String, Json)> = known.collect();
+            // A field that only this one has stands behind the one that it follows here.
+            let mut before: Option<&String> = None;
             for (name, value) in fields {
-                ordered.entry(name.clone()).or_insert_with(|| value.clone());
+                if !first.contains_key(name) {
+                    let place = before.and_then(|before| ordered.iter().position(|(other, _)| other == before));
+                    ordered.insert(place.map_or(0, |place| place + 1), (name.clone(), value.clone()));
+                }
+                before = Some(name);
             }
-            Json::Object(ordered)
+            Json::Object(ordered.into_iter().collect())
         }
         (Json::Array(items), Json::Array(others)) => {
             let ordered = items.iter().enumerate();

@@ -245,7 +245,8 @@ impl<'de> Deserialize<'de> for Instant {
 
 fn instant<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
     let text = String::deserialize(from)?;
-    let wrong = || serde::de::Error::custom(format!("an instant such as 2026-03-18T10:00:00Z is needed, given {text:?}"));
+    let wrong =
+        || serde::de::Error::custom(format!("an instant such as 2026-03-18T10:00:00Z is needed, given {text:?}"));
     Timestamp::parse(&text).ok_or_else(wrong)
 }
 

@@ -159,7 +159,8 @@ fn rows(subject: &Subject, written: &[&Case]) -> Option<Vec<MappingRow>> {
         }
     }
     for field in &config.schema.profile_fields {
-        let has = |row: &MappingRow| row.target == field.name || row.target.strip_prefix("attributes.") == Some(&field.name);
+        let has =
+            |row: &MappingRow| row.target == field.name || row.target.strip_prefix("attributes.") == Some(&field.name);
         if !rows.iter().any(has) {
             rows.push(row(field.name.to_string(), field.name.to_string()));
         }

@@ -23,8 +23,10 @@ pub use accept::accept;
 pub use check::check;
 pub use coverage::coverage;
 pub use diff::diff;
-pub use expect::page;
-pub use file::{AudienceRow, Case, ExpectedOutcome, ExpectedRequest, GivenAnswer, Instant, MappingRow, Rows, Unreadable};
+pub use expect::{like, page};
+pub use file::{
+    AudienceRow, Case, ExpectedOutcome, ExpectedRequest, GivenAnswer, Instant, MappingRow, Rows, Unreadable,
+};
 pub use generate::generate;
 pub use run::{Exchange, Mismatch, ProfileOutcome, Run, Subject, run};
 

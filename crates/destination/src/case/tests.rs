@@ -1,3 +1,5 @@
+//! What a run, its difference, its acceptance and the generated cases are, by examples and for any order of changes.
+
 use super::*;
 use crate::folder::Folder;
 use proptest::prelude::*;
@@ -175,14 +177,21 @@ fn refused_batches_are_tried_in_halves() {
 fn events_of_audience_templates() {
     let subject = subject(BODY);
     let yaml = "event: create\naccount: {accessToken: t}\naudience: {id: seg-1, name: Buyers}\nanswers: [{status: 201, body: {id: 9}}]\n";
-    let good = format!("{yaml}alias: '9'\nexpect: [{{method: POST, url: 'https://moviestar.test/lists', headers: {{authorization: Bearer t}}, body: {{name: Buyers, size: 0}}}}]\n");
+    let good = format!(
+        "{yaml}alias: '9'\nexpect: [{{method: POST, url: 'https://moviestar.test/lists', headers: {{authorization: Bearer t}}, body: {{name: Buyers, size: 0}}}}]\n"
+    );
     assert_eq!(told(&run(&subject, &case(&good))), "");
     let accepted = accept(yaml, &case(yaml), &run(&subject, &case(yaml))).expect("composed");
     assert_eq!(told(&run(&subject, &case(&accepted))), "");
-    let refused = good.replace("{status: 201, body: {id: 9}}", "{status: 400, body: {error: no more}}").replace("alias: '9'", "error: no more");
+    let refused = good
+        .replace("{status: 201, body: {id: 9}}", "{status: 400, body: {error: no more}}")
+        .replace("alias: '9'", "error: no more");
     let done = run(&subject, &case(&refused));
     assert_eq!((told(&done).as_str(), done.error.as_deref()), ("", Some("Moviestar lists no more")));
-    assert_eq!(told(&run(&subject, &case("event: delete\nexpect: []"))), "the audience template has no event `delete`\n\n");
+    assert_eq!(
+        told(&run(&subject, &case("event: delete\nexpect: []"))),
+        "the audience template has no event `delete`\n\n"
+    );
 }
 
 #[test]
@@ -200,8 +209,14 @@ fn generated_cases_find_what_a_template_forgets() {
         }
         assert!(done.exchanges.iter().all(|e| e.request.is_ok()) && !done.exchanges.is_empty(), "{}", case.name);
     }
-    let careless = subject(&BODY.replace("{% if p.attributes.firstName is empty %}null{% else %}", "").replace("\"{{ p.attributes.firstName }}\"{% endif %}", "{{ p.attributes.firstName | toJson | raw }}").replace("{% if not loop.last %},{% endif %}", ","));
-    let broken = generate(&careless, &[&like], 10).into_iter().filter(|c| !check(&careless, c, &run(&careless, c)).is_empty());
+    let careless = subject(
+        &BODY
+            .replace("{% if p.attributes.firstName is empty %}null{% else %}", "")
+            .replace("\"{{ p.attributes.firstName }}\"{% endif %}", "{{ p.attributes.firstName | toJson | raw }}")
+            .replace("{% if not loop.last %},{% endif %}", ","),
+    );
+    let broken =
+        generate(&careless, &[&like], 10).into_iter().filter(|c| !check(&careless, c, &run(&careless, c)).is_empty());
     assert!(broken.count() > 5);
 }
 

@@ -321,7 +321,8 @@ fn check_grant(object: &Object<'_>, grant: Grant, read: &OAuth2, own_request: bo
     let elsewhere = grant == Grant::ClientCredentials && own_request;
     need("accessTokenUrl", elsewhere);
     for name in ["clientId", "clientSecret"] {
-        need(name, grant == Grant::ClientCredentials && (own_request || supplied(name)));
+        // A field of a standard name takes the place of the standard value.
+        need(name, supplied(name) || grant == Grant::ClientCredentials && own_request);
     }
     match grant {
         Grant::AuthorizationCode => need("authorizationUrl", false),

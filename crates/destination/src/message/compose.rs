@@ -93,7 +93,10 @@ impl Instance {
             if text.chars().any(|c| c.is_control() && c != '\t') {
                 return Err(ComposeError { template: field(), fault: ComposeFault::Header });
             }
-            headers.push((name.clone(), text));
+            // An optional value that was not given leaves no header behind.
+            if !text.is_empty() {
+                headers.push((name.clone(), text));
+            }
         }
         if let Some(content_type) = &template.http.content_type
             && !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"))

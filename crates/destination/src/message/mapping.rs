@@ -151,7 +151,8 @@ fn quoted(text: &str) -> Option<(&str, &str)> {
 pub(crate) fn transform(how: Option<Transformation>, value: &str) -> SmolStr {
     match how {
         None => SmolStr::new(value),
-        Some(Transformation::Sha256Lower) => digest(&lower(value)),
+        // Blanks around an address are no part of it (activation.md §4.3).
+        Some(Transformation::Sha256Lower) => digest(&lower(value.trim())),
     }
 }
 

@@ -150,7 +150,7 @@ fn sorted<'a>(
         Value::Array(list) if name == "sort" => list,
         other => return Err(fault(format!("`{name}` takes a list, not {}", other.kind()))),
     };
-    let mut items = renderer.changed.now(list).items.clone();
+    let mut items = renderer.changed.now(list).items.to_vec();
     renderer.charge(items.len() * size_of::<Value>())?;
     if items.len() > 1 && items.windows(2).any(|w| order(&w[0], &w[1]).is_none()) {
         return Err(fault(format!("`{name}` needs elements of one type that have an order")));
@@ -166,7 +166,7 @@ pub(super) fn reverse<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given
         Value::List(list) => list,
         other => return Err(fault(format!("`reverse` takes a list, not {}", other.kind()))),
     };
-    let mut items = renderer.changed.now(list).items.clone();
+    let mut items = renderer.changed.now(list).items.to_vec();
     renderer.charge(items.len() * size_of::<Value>())?;
     items.reverse();
     renderer.changed.change(list, items);
@@ -183,7 +183,7 @@ pub(super) fn merge<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
         (_, Value::Null) => Ok(input),
         (Value::Map(a), other) => {
             let more: Vec<(Value, Value)> = match other {
-                Value::Map(b) => b.entries.clone(),
+                Value::Map(b) => b.entries.to_vec(),
                 Value::List(b) => renderer.changed.items(b).iter().map(|v| (v.clone(), v.clone())).collect(),
                 other => return Err(fault(format!("a map merges with maps and lists, not {}", other.kind()))),
             };

@@ -267,24 +267,26 @@ fn print(parts: &[Part], millis: i64, zone: &Zone) -> Raised<String> {
             'm' => number(minute),
             's' => number(second),
             'S' => number(time % 1000),
-            'z' => {
-                if count >= 4 {
-                    long_name(&zone_name).to_owned()
-                } else {
-                    zone_name.clone()
-                }
-            }
-            'Z' => offset_digits(offset, ""),
-            _ if offset == 0 => "Z".to_owned(),
-            _ => match count {
-                1 => offset_digits(offset, "")[..3].to_owned(),
-                2 => offset_digits(offset, ""),
-                _ => offset_digits(offset, ":"),
-            },
+            letter => zone_text(letter, count, offset, &zone_name),
         };
         out.push_str(&text);
     }
     Ok(out)
+}
+
+/// The letters `z`, `Z` and `X`.
+fn zone_text(letter: char, count: usize, offset: i64, name: &str) -> String {
+    match letter {
+        'z' if count >= 4 => long_name(name).to_owned(),
+        'z' => name.to_owned(),
+        'Z' => offset_digits(offset, ""),
+        _ if offset == 0 => "Z".to_owned(),
+        _ => match count {
+            1 => offset_digits(offset, "")[..3].to_owned(),
+            2 => offset_digits(offset, ""),
+            _ => offset_digits(offset, ":"),
+        },
+    }
 }
 
 fn offset_digits(offset: i64, between: &str) -> String {

@@ -132,17 +132,13 @@ impl Half {
                     self.affix(in_suffix).push(c);
                 }
                 '\u{a4}' => {
-                    let double = chars.next_if(|(_, c)| *c == '\u{a4}').is_some();
-                    self.affix(in_suffix).push_str(if double { "USD" } else { "$" });
+                    let name = chars.next_if(|(_, c)| *c == '\u{a4}').map_or("$", |_| "USD");
+                    self.affix(in_suffix).push_str(name);
                 }
                 c => self.affix(in_suffix).push(c),
             }
         }
-        if quoted {
-            return Err(malformed("an open quote"));
-        }
-        self.check()?;
-        Ok(None)
+        if quoted { Err(malformed("an open quote")) } else { self.check().map(|()| None) }
     }
 
     fn affix(&mut self, suffix: bool) -> &mut String {

@@ -61,12 +61,17 @@ pub(super) fn title(text: &str, out: &mut String) -> Raised<()> {
 }
 
 pub(super) fn trim(text: &str, out: &mut String) -> Raised<()> {
-    out.push_str(text.trim_matches(|c| c <= ' '));
+    out.push_str(trimmed(text));
     Ok(())
 }
 
+/// `String.trim`
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c| c <= ' ')
+}
+
 pub(super) fn urlencode(text: &str, out: &mut String) -> Raised<()> {
-    percent(text, out, b".-*_", true);
+    percent(text, out, &crate::escape::FORM);
     Ok(())
 }
 
@@ -89,15 +94,56 @@ pub(super) fn base64decode(text: &str, out: &mut String) -> Raised<()> {
 }
 
 pub(super) fn sha256(text: &str, out: &mut String) -> Raised<()> {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    let hash = sha2::Sha256::digest(java::encode(text).as_bytes());
+    let text = java::encode(text);
+    let words = short_digest(text.as_bytes()).unwrap_or_else(|| digest(text.as_bytes()));
     let mut hex = [0_u8; 64];
-    for (i, byte) in hash.iter().enumerate() {
-        hex[2 * i] = HEX[usize::from(byte >> 4)];
-        hex[2 * i + 1] = HEX[usize::from(byte & 15)];
+    for (digits, word) in hex.chunks_exact_mut(8).zip(words) {
+        digits.copy_from_slice(&hex_digits(word));
     }
     out.push_str(std::str::from_utf8(&hex).unwrap_or_default());
     Ok(())
+}
+
+fn digest(bytes: &[u8]) -> [u32; 8] {
+    let hash = sha2::Sha256::digest(bytes);
+    std::array::from_fn(|i| u32::from_be_bytes([hash[4 * i], hash[4 * i + 1], hash[4 * i + 2], hash[4 * i + 3]]))
+}
+
+/// The digest of what fits one block with its padding, as nearly all hashed identities do.
+fn short_digest(bytes: &[u8]) -> Option<[u32; 8]> {
+    /// FIPS 180-4, 5.3.3
+    const START: [u32; 8] = [
+        0x6a09_e667,
+        0xbb67_ae85,
+        0x3c6e_f372,
+        0xa54f_f53a,
+        0x510e_527f,
+        0x9b05_688c,
+        0x1f83_d9ab,
+        0x5be0_cd19,
+    ];
+    let mut block = [0_u8; 64];
+    let (body, length) = block.split_last_chunk_mut::<8>()?;
+    let (text, padding) = body.split_at_mut_checked(bytes.len())?;
+    *padding.first_mut()? = 0x80;
+    text.copy_from_slice(bytes);
+    *length = (bytes.len() as u64 * 8).to_be_bytes();
+    let mut state = START;
+    sha2::block_api::compress256(&mut state, &[block]);
+    Some(state)
+}
+
+/// The eight lower-case hexadecimal digits of a word, all at once.
+fn hex_digits(word: u32) -> [u8; 8] {
+    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut spread = u64::from(word);
+    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
+    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
+    spread = (spread | spread << 4) & LOW;
+    // Digits from 10 stand 39 further on, at the letters.
+    let letters = (spread + 6 * ONES) >> 4 & ONES;
+    (spread + u64::from(b'0') * ONES + letters * 39).to_be_bytes()
 }
 
 pub(super) fn nl2br(text: &str, out: &mut String) -> Raised<()> {

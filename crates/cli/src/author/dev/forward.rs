@@ -38,7 +38,8 @@ impl Forward {
             for at in 0..tried.run.exchanges.len() {
                 let Ok(request) = &tried.run.exchanges[at].request else { continue };
                 let place = (tried.name().to_owned(), at);
-                let known = self.last.lock().get(&place).filter(|(sent, _)| sent == request).map(|(_, said)| said.clone());
+                let known =
+                    self.last.lock().get(&place).filter(|(sent, _)| sent == request).map(|(_, said)| said.clone());
                 let said = match known {
                     Some(said) => said,
                     None => {
@@ -53,6 +54,7 @@ impl Forward {
         }
     }
 
+    #[expect(clippy::disallowed_methods, reason = "measures how long an answer takes")]
     async fn one(&self, request: &Request) -> Said {
         let started = Instant::now();
         let url = aimed(&self.to, &request.url)?;
@@ -67,7 +69,8 @@ impl Forward {
         let answer = out.send().await.map_err(|error| format!("{} cannot be reached: {error}", self.to))?;
         let status = answer.status().as_u16();
         let headers = answer.headers().iter();
-        let headers = headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+        let headers =
+            headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
         let body = answer.bytes().await.map_err(|error| error.to_string())?;
         let body = String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES)]).into_owned();
         Ok((status, headers, body, started.elapsed().as_secs_f64() * 1e3))

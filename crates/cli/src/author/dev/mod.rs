@@ -10,7 +10,6 @@ mod watch;
 
 use crate::output::line;
 use forward::Forward;
-use parking_lot::Mutex;
 use serde_json::Value as Json;
 use state::State;
 use std::future::IntoFuture as _;
@@ -37,8 +36,8 @@ pub(crate) async fn run(dir: &Path, port: u16, to: Option<&str>) -> Result<(), S
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("port {port}: {error}"))?;
     let url = listener.local_addr().map_err(|error| error.to_string())?;
     line(&format!("watching {}; the page is http://{url}/", dir.display()));
-    let sender = Arc::new(Mutex::new(sender));
-    let changes = watcher(dir.to_owned());
+    let (running, stop) = std::sync::mpsc::channel();
+    let changes = watcher(dir.to_owned(), stop);
     let rounds = tokio::spawn(rounds(dir.to_owned(), sender, changes, forward));
     let router = page::router(receiver);
     // A page that is open waits for news; it is not waited for.
@@ -47,38 +46,39 @@ pub(crate) async fn run(dir: &Path, port: u16, to: Option<&str>) -> Result<(), S
         stopped = crate::wait_for_signal() => stopped,
     };
     rounds.abort();
+    drop(running);
     served
 }
 
-/// Says when the folder changed, by looking again and again.
-fn watcher(dir: PathBuf) -> tokio::sync::mpsc::Receiver<Instant> {
+/// Says when the folder changed, by looking again and again until the other end of `stop` is gone.
+fn watcher(dir: PathBuf, stop: std::sync::mpsc::Receiver<()>) -> tokio::sync::mpsc::Receiver<Instant> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    let mut last = watch::stamp(&dir);
     std::thread::spawn(move || {
-        let mut last = watch::stamp(&dir);
-        loop {
-            std::thread::sleep(watch::EVERY);
-            let now = watch::stamp(&dir);
-            if now == last {
-                continue;
-            }
-            last = now;
-            match sender.try_send(Instant::now()) {
-                Err(tokio::sync::mpsc::error::TrySendError::Closed(_)) => return,
+        while stop.recv_timeout(watch::EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+            let stamp = watch::stamp(&dir);
+            if stamp != last {
+                last = stamp;
                 // One that waits already tells as much.
-                Ok(()) | Err(tokio::sync::mpsc::error::TrySendError::Full(_)) => {}
+                _ = sender.try_send(now());
             }
         }
     });
     receiver
 }
 
+#[expect(clippy::disallowed_methods, reason = "measures how long a save takes to be shown")]
+fn now() -> Instant {
+    Instant::now()
+}
+
 async fn rounds(
     dir: PathBuf,
-    sender: Arc<Mutex<channel::Sender<Shown>>>,
+    sender: channel::Sender<Shown>,
     mut changes: tokio::sync::mpsc::Receiver<Instant>,
     forward: Option<Arc<Forward>>,
 ) {
-    let mut seen = Instant::now();
+    let mut seen = now();
     for number in 1.. {
         let folder = dir.clone();
         let made = tokio::task::spawn_blocking(move || State::of(&folder)).await;
@@ -87,7 +87,7 @@ async fn rounds(
         line(&state.summary());
         let show = |state: &State, part: u64| {
             let json = Arc::new(state.json());
-            sender.lock().send_replace(Shown { number: number * 2 + part, json });
+            sender.send_replace(Shown { number: number * 2 + part, json });
         };
         show(&state, 0);
         if let Some(forward) = &forward {

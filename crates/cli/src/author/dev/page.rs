@@ -34,7 +34,11 @@ struct Since {
 }
 
 /// The newest state, as soon as it is newer than what the page has.
-async fn state(State(mut receiver): State<Receiver<Shown>>, Query(Since { since }): Query<Since>, headers: HeaderMap) -> Response {
+async fn state(
+    State(mut receiver): State<Receiver<Shown>>,
+    Query(Since { since }): Query<Since>,
+    headers: HeaderMap,
+) -> Response {
     if !is_local(&headers) {
         return StatusCode::FORBIDDEN.into_response();
     }

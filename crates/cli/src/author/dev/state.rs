@@ -53,25 +53,26 @@ impl State {
             millis: 0.0,
         };
         match Project::load(dir) {
-            Ok(project) => state.fill(project),
+            Ok(project) => state.fill(&project),
             Err(error) => state.error = Some(error),
         }
         state
     }
 
-    fn fill(&mut self, project: Project) {
+    fn fill(&mut self, project: &Project) {
         if let Some(folder) = project.folder.as_ref().filter(|folder| !folder.name.is_empty()) {
             self.name.clone_from(&folder.name);
         }
         self.findings.clone_from(&project.findings);
         let Some(subject) = &project.subject else { return };
         self.generated = generated(subject, &project.cases, PROFILES_MAX);
-        for file in project.cases {
-            let Some(case) = file.case else { continue };
+        for file in &project.cases {
+            let Some(case) = file.case.clone() else { continue };
             let run = run(subject, &case);
+            project.failed_templates(&case, &run, &mut self.findings);
             let broken = check(subject, &case, &run);
             let replies = run.exchanges.iter().map(|_| None).collect();
-            self.cases.push(Tried { file: file.file, case, run, broken, replies });
+            self.cases.push(Tried { file: file.file.clone(), case, run, broken, replies });
         }
     }
 

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 const GROUPS: u32 = 3;
 
 fn change(seq: u64, profile: u8, created: i64, pieces: &[(u32, u64, u32)]) -> Change<u32, ()> {
-    let piece = |(group, part, users): &(u32, u64, u32)| Piece { group: *group, part: *part, users: *users, payload: () };
+    let piece =
+        |(group, part, users): &(u32, u64, u32)| Piece { group: *group, part: *part, users: *users, payload: () };
     Change {
         key: ExportKey { flow: FlowNo(1), partition: PartitionNo(0), seq },
         profile: Xid([profile; 16]),

@@ -6,7 +6,7 @@ use crate::batching::chance::Chance;
 use clock::Clock;
 use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -68,6 +68,8 @@ pub(crate) struct Conduct {
     pub(crate) later_percent: u64,
     /// A request with a delivery id that was seen before is answered as then and does nothing.
     pub(crate) knows_ids: bool,
+    /// The first requests are answered by these statuses.
+    pub(crate) script: VecDeque<u16>,
     /// Whatever comes is answered by these bytes, and nothing is taken.
     pub(crate) raw: Option<Arc<Vec<u8>>>,
 }
@@ -82,6 +84,7 @@ impl Default for Conduct {
             trouble_max: 4,
             later_percent: 0,
             knows_ids: false,
+            script: VecDeque::new(),
             raw: None,
         }
     }
@@ -93,7 +96,6 @@ pub(crate) struct Arrival {
     /// Time of the clock.
     pub(crate) at: i64,
     pub(crate) id: String,
-    pub(crate) path: String,
     pub(crate) entries: Vec<Entry>,
     pub(crate) body: String,
     /// What was taken or refused of it.
@@ -140,7 +142,6 @@ enum Reply {
 }
 
 struct Request {
-    path: String,
     id: String,
     token: u64,
     body: String,
@@ -233,8 +234,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
     let body = String::from_utf8(buffer[end..end + length].to_vec()).expect("bodies are UTF-8");
     buffer.drain(..end + length);
     let token = header("authorization").trim_start_matches("Bearer t").parse().unwrap_or(0);
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    Some(Request { path, id: header("x-rivermouth-delivery-id"), token, body })
+    Some(Request { id: header("x-rivermouth-delivery-id"), token, body })
 }
 
 async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
@@ -269,7 +269,6 @@ impl State {
         self.arrivals.push(Arrival {
             at,
             id: request.id.clone(),
-            path: request.path.clone(),
             entries,
             body: request.body.clone(),
             done: std::mem::take(&mut self.done),
@@ -287,6 +286,9 @@ impl State {
         if request.token < self.token_min {
             return say(401, "{}");
         }
+        if let Some(status) = self.conduct.script.pop_front().filter(|status| *status != 200) {
+            return say(status, "");
+        }
         let trouble = self.trouble(entries);
         match trouble {
             Some(Trouble::Status(status)) => return say(status, "<html>not now</html>"),
@@ -296,11 +298,12 @@ impl State {
             }
             Some(Trouble::Reset) => return Reply::Break,
             Some(Trouble::Stall) => return Reply::Silence,
-            Some(Trouble::Revoke) => {
+            // Once: a token that was just fetched is not refused.
+            Some(Trouble::Revoke) if self.token_min == 0 => {
                 self.token_min = request.token + 1;
                 return say(401, "{}");
             }
-            Some(Trouble::LostAnswer | Trouble::SilentAnswer) | None => {}
+            Some(Trouble::LostAnswer | Trouble::SilentAnswer | Trouble::Revoke) | None => {}
         }
         let (status, body) = match self.known.get(&request.id) {
             Some(known) if repeated => known.clone(),
@@ -349,9 +352,7 @@ impl State {
         // All records of an export fare alike: a slice ends as a whole.
         let mut fates: BTreeMap<u64, &str> = BTreeMap::new();
         for entry in entries.iter() {
-            if !fates.contains_key(&entry.export) {
-                fates.insert(entry.export, self.fate(entry.export, may_put_off));
-            }
+            fates.entry(entry.export).or_insert_with(|| self.fate(entry.export, may_put_off));
         }
         let fate = |e: &Entry| fates[&e.export];
         self.take(entries.iter().filter(|e| fate(e) == "ok"));

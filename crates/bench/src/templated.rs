@@ -1,0 +1,357 @@
+//! Delivery of a templated streaming destination, 100 profiles per message, template of bench input b2.
+//!
+//! - from a filled outbox into a receiver that only counts; baseline: a loop that renders the same messages
+//!   with the same template and posts them with the bare HTTP client, as many at a time;
+//! - the whole way of the release binary: the clock moves over the end of a window, members leave an
+//!   audience, and the time counts until the last of them is delivered and that is in the log.
+
+use crate::{http_client, print};
+use clock::Clock;
+use delivery::{
+    Access, AccessFuture, Authorize, BatchRecord, Batching, Delivery, Egress, Export, ExportKey, Outbox, Outcome,
+    ProfileExport, Settings,
+};
+use destination::config::{DestinationConfig, ServerConfig};
+use destination::message::{
+    Aliases, Design, GroupKey, Instance, MappedAudience, Mapping, Setup, Slice, SourceMembership, SourceProfile,
+};
+use model::{FlowNo, PartitionNo, Status, Timestamp, Value, Xid};
+use serde_json::{Value as Json, json};
+use std::io::Read as _;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// Profiles per message, as the figures are given for.
+const PER_MESSAGE: usize = 100;
+const MESSAGES: usize = 1_000;
+const PARTITIONS: u16 = 64;
+const FLOW: FlowNo = FlowNo(1);
+/// Messages that the baseline has under way at a time, as delivery has.
+const LANES: usize = 32;
+
+pub(crate) fn run() {
+    let input: Json = serde_json::from_str(crate::pebble::B2).expect("shipped JSON");
+    let receiver = Counter::start();
+    let instance = instance(&receiver.url, &input);
+    let profiles = profiles(&input);
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for run in 1..=3 {
+        let base = if std::env::var_os("SKIP").is_some() { 1.0 } else { baseline(&receiver, &instance, &profiles) };
+        let rate = filled_outbox(&receiver, &instance, &profiles);
+        print(&format!(
+            "templated run {run}: {rate:.0} profiles/s from a filled outbox; render and post alone {base:.0}/s; ratio {:.2}",
+            rate / base
+        ));
+        ours.push(rate);
+        bare.push(base);
+    }
+    let (rate, base) = (crate::median(ours), crate::median(bare));
+    print(&format!(
+        "templated: median {rate:.0} profiles/s delivered, {:.2} of the bare loop ({base:.0}/s)",
+        rate / base
+    ));
+}
+
+/// Destination and server as an author writes them, with the template of b2.
+pub(crate) fn configurations(url: &str, template: &str) -> (Json, Json) {
+    let namespace = json!({ "acceptsAttributes": true, "acceptsCustomNamespaces": true });
+    let destination = json!({
+        "name": "Bench", "description": "100 profiles per message", "status": "TEST",
+        "customerAuthenticationConfigurations": [],
+        "uiAttributes": {
+            "documentationLink": "https://www.adobe.com/go/destinations-bench-en",
+            "category": "streaming", "connectionType": "Server-to-server", "frequency": "Streaming",
+        },
+        "schemaConfig": { "profileRequired": true, "segmentRequired": true, "identityRequired": true },
+        "identityNamespaces": { "ecid": namespace, "email_lc_sha256": namespace, "gaid": namespace, "crmid": namespace },
+        "destinationDelivery": [{ "authenticationRule": "NONE", "destinationServerId": "server" }],
+        "segmentMappingConfig": { "mapExperiencePlatformSegmentId": true },
+        "aggregation": {
+            "aggregationType": "BEST_EFFORT",
+            "bestEffortAggregation": { "maxUsersPerRequest": PER_MESSAGE, "splitUserById": false },
+        },
+    });
+    let server = json!({
+        "name": "Bench", "destinationServerType": "URL_BASED",
+        "urlBasedDestination": { "url": { "templatingStrategy": "NONE", "value": url } },
+        "httpTemplate": {
+            "httpMethod": "POST", "contentType": "application/json",
+            "requestBody": { "templatingStrategy": "PEBBLE_V1", "value": template },
+        },
+    });
+    (destination, server)
+}
+
+/// The mapping of all attributes that b2 has.
+fn mapping() -> Mapping {
+    let names = ["firstName", "lastName", "email", "phone", "city", "country", "birthYear", "loyaltyPoints"];
+    let attribute = |name: &&str| {
+        let value = json!({ "path": name, "operator": "EXISTS", "mapping": {
+            "sourceType": "text/x.schema-path", "source": name, "destination": name, "identity": false } });
+        json!({ "type": "JSON_PATH", "value": value })
+    };
+    let identity = |name: &&str| {
+        let (source, destination) = (format!("identityMap.{name}"), format!("identityMap.{name}"));
+        let value = json!({ "path": source, "operator": "EXISTS", "mapping": {
+            "sourceType": "text/x.schema-path", "source": source, "destination": destination, "identity": true } });
+        json!({ "type": "JSON_PATH", "value": value })
+    };
+    let selectors: Vec<Json> =
+        ["ecid", "email_lc_sha256", "gaid"].iter().map(identity).chain(names.iter().map(attribute)).collect();
+    let (destination, _) = configurations("http://127.0.0.1/", "");
+    let config = DestinationConfig::parse(&destination).expect("a valid destination");
+    Mapping::parse(&json!({ "profileSelectors": { "selectors": selectors } }), &config).expect("a valid mapping")
+}
+
+fn instance(url: &str, input: &Json) -> Instance {
+    let template = input["template"].as_str().expect("text");
+    // b2 is timed without escaping; what comes out here is escaped as authored templates are.
+    let (destination, server) = configurations(url, template);
+    let config = DestinationConfig::parse(&destination).expect("a valid destination");
+    let server = ServerConfig::parse(&server).expect("a valid server");
+    let design = Arc::new(Design::new(&config, &server).expect("a streaming destination"));
+    let mut ids: Vec<String> = Vec::new();
+    for profile in input["context"]["input"]["profiles"].as_array().expect("profiles") {
+        ids.extend(profile["segmentMembership"]["ups"].as_object().into_iter().flatten().map(|(id, _)| id.clone()));
+    }
+    ids.sort();
+    ids.dedup();
+    let at = Timestamp(1_790_000_000_000);
+    let aliases = Aliases::new(ids.into_iter().map(|id| MappedAudience {
+        namespace: "ups".into(),
+        id: id.into(),
+        name: "audience".into(),
+        alias: None,
+        partner_name: None,
+        created_at: at,
+        updated_at: at,
+        mapping_created_at: at,
+        mapping_updated_at: at,
+    }));
+    let setup = Setup {
+        id: "flow".into(),
+        customer_data: &Json::Null,
+        auth_data: &Json::Null,
+        mapping: mapping(),
+        aliases,
+        facts: &Json::Null,
+    };
+    Instance::new(design, setup)
+}
+
+/// The profiles of b2 in the source schema.
+fn profiles(input: &Json) -> Vec<SourceProfile> {
+    let profile = |json: &Json| {
+        let members = json["segmentMembership"]["ups"].as_object().into_iter().flatten();
+        let membership = |(id, m): (&String, &Json)| SourceMembership {
+            namespace: "ups".into(),
+            id: id.into(),
+            status: if m["status"] == "exited" { Status::Exited } else { Status::Realized },
+            since: m["lastQualificationTime"].as_str().and_then(Timestamp::parse).expect("an instant"),
+            changed: true,
+        };
+        let identities = json["identityMap"].as_object().into_iter().flatten().flat_map(|(namespace, ids)| {
+            let ids = ids.as_array().into_iter().flatten();
+            ids.map(|id| (namespace.into(), id["id"].as_str().expect("text").into())).collect::<Vec<_>>()
+        });
+        let mut attributes = Value::Object(Vec::new());
+        for (name, value) in json["attributes"].as_object().into_iter().flatten() {
+            attributes.set(&[name.as_str()], Value::from(&value["value"]));
+        }
+        SourceProfile { memberships: members.map(membership).collect(), identities: identities.collect(), attributes }
+    };
+    input["context"]["input"]["profiles"].as_array().expect("profiles").iter().map(profile).collect()
+}
+
+/// Renders the same messages and posts them: profiles per second.
+fn baseline(receiver: &Counter, instance: &Instance, profiles: &[SourceProfile]) -> f64 {
+    let targets: Vec<_> = profiles.iter().map(|p| instance.target(p)).collect();
+    let slices: Arc<Vec<Slice>> = Arc::new(targets.iter().flat_map(|t| instance.slices(t)).collect());
+    let before = receiver.bytes();
+    let started = Instant::now();
+    runtime().block_on(async {
+        let client = http_client();
+        let next = Arc::new(AtomicUsize::new(0));
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..LANES {
+            let (client, instance, slices, next) = (client.clone(), instance.clone(), slices.clone(), next.clone());
+            tasks.spawn(async move {
+                while next.fetch_add(1, Ordering::Relaxed) < MESSAGES {
+                    let slices: Vec<&Slice> = slices.iter().collect();
+                    let request = instance.compose(&GroupKey::default(), &slices).expect("it renders");
+                    let post = client.post(&request.url).header("content-type", "application/json");
+                    let answer = post.body(request.body.unwrap_or_default()).send().await.expect("an answer");
+                    assert!(answer.status().is_success());
+                }
+            });
+        }
+        while let Some(done) = tasks.join_next().await {
+            done.expect("a lane ends well");
+        }
+    });
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(receiver.bytes() > before);
+    (MESSAGES * PER_MESSAGE) as f64 / seconds
+}
+
+/// Delivers from a filled outbox: profiles per second until the last outcome is reported.
+fn filled_outbox(receiver: &Counter, instance: &Instance, profiles: &[SourceProfile]) -> f64 {
+    let outbox = Arc::new(Filled::new(profiles.to_vec(), MESSAGES * PER_MESSAGE));
+    let before = receiver.bytes();
+    let runtime = runtime();
+    let started = Instant::now();
+    let delivery =
+        Delivery::start(outbox.clone(), Clock::system(), Egress::open(), Settings::default(), runtime.handle().clone())
+            .expect("delivery starts");
+    delivery.set_batching(FLOW, Some(Batching::new(instance.clone(), Arc::new(Open(Arc::new(Json::Null))))));
+    (0..PARTITIONS).for_each(|p| delivery.wake(FLOW, PartitionNo(p)));
+    while outbox.reported.load(Ordering::Acquire) < MESSAGES * PER_MESSAGE {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(receiver.bytes() > before);
+    runtime.block_on(delivery.drain(Duration::from_secs(5)));
+    (MESSAGES * PER_MESSAGE) as f64 / seconds
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+}
+
+/// An account that lets everything in.
+struct Open(Arc<Json>);
+
+impl Authorize for Open {
+    fn access(&self, _: Option<u64>) -> AccessFuture<'_> {
+        let access = Access { header: None, number: None, auth_data: self.0.clone() };
+        Box::pin(async move { Ok(access) })
+    }
+    fn fetched(&self) -> u64 {
+        0
+    }
+}
+
+/// An outbox in memory: what it costs to hold is not measured here.
+struct Filled {
+    profiles: Vec<SourceProfile>,
+    per_partition: u64,
+    reported: AtomicUsize,
+    records: Mutex<Vec<BatchRecord>>,
+}
+
+impl Filled {
+    fn new(profiles: Vec<SourceProfile>, count: usize) -> Filled {
+        let per_partition = count.div_ceil(usize::from(PARTITIONS)) as u64;
+        Filled { profiles, per_partition, reported: AtomicUsize::new(0), records: Mutex::default() }
+    }
+}
+
+impl Outbox for Filled {
+    fn fetch(&self, _: FlowNo, _: PartitionNo, _: u64, _: usize) -> Vec<Export> {
+        Vec::new()
+    }
+
+    fn fetch_profiles(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Vec<ProfileExport> {
+        let total = (MESSAGES * PER_MESSAGE) as u64;
+        let first = u64::from(partition.0) * self.per_partition;
+        let end = self.per_partition.min(total.saturating_sub(first));
+        (after_seq + 1..=end.min(after_seq + limit as u64))
+            .map(|seq| {
+                let number = first + seq;
+                let mut profile = [0; 16];
+                profile[..8].copy_from_slice(&number.to_be_bytes());
+                ProfileExport {
+                    key: ExportKey { flow, partition, seq },
+                    profile: Xid(profile),
+                    lineage: Vec::new(),
+                    created: Timestamp(1_790_000_000_000),
+                    source: self.profiles[number as usize % self.profiles.len()].clone(),
+                }
+            })
+            .collect()
+    }
+
+    fn record_batch(&self, _: FlowNo, batch: &BatchRecord) {
+        self.records.lock().expect("no panic").push(batch.clone());
+    }
+
+    fn batches(&self, _: FlowNo) -> Vec<BatchRecord> {
+        Vec::new()
+    }
+
+    fn drop_batches(&self, batches: &[(FlowNo, u64)]) {
+        self.records.lock().expect("no panic").retain(|record| !batches.iter().any(|(_, id)| *id == record.id));
+    }
+
+    fn report(&self, outcomes: Vec<(ExportKey, Outcome)>) {
+        assert!(outcomes.iter().all(|(_, outcome)| matches!(outcome, Outcome::Delivered { .. })));
+        self.reported.fetch_add(outcomes.len(), Ordering::AcqRel);
+    }
+
+    fn partitions(&self) -> u16 {
+        PARTITIONS
+    }
+}
+
+/// A receiver that counts bytes of bodies and answers 200, a thread per connection.
+pub(crate) struct Counter {
+    pub(crate) url: String,
+    counted: Arc<AtomicU64>,
+}
+
+impl Counter {
+    pub(crate) fn start() -> Counter {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/in", listener.local_addr().expect("an address"));
+        let counted = Arc::new(AtomicU64::new(0));
+        let shared = counted.clone();
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let counted = shared.clone();
+                std::thread::spawn(move || answer(connection, &counted));
+            }
+        });
+        Counter { url, counted }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.counted.load(Ordering::Acquire)
+    }
+}
+
+/// Answers requests with a length until the connection ends.
+fn answer(mut connection: std::net::TcpStream, counted: &AtomicU64) {
+    use std::io::Write as _;
+    let mut buffer = vec![0; 256 * 1024];
+    let mut held = 0;
+    loop {
+        let head = buffer[..held].windows(4).position(|w| w == b"\r\n\r\n");
+        if let Some(head) = head {
+            let text = String::from_utf8_lossy(&buffer[..head]).to_ascii_lowercase();
+            let length = text.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+            let end = head + 4 + length.unwrap_or(0);
+            if end > buffer.len() {
+                buffer.resize(end, 0);
+            }
+            while held < end {
+                match connection.read(&mut buffer[held..]) {
+                    Ok(0) | Err(_) => return,
+                    Ok(n) => held += n,
+                }
+            }
+            counted.fetch_add(length.unwrap_or(0) as u64, Ordering::AcqRel);
+            buffer.copy_within(end..held, 0);
+            held -= end;
+            if connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+                return;
+            }
+            continue;
+        }
+        match connection.read(&mut buffer[held..]) {
+            Ok(0) | Err(_) => return,
+            Ok(n) => held += n,
+        }
+    }
+}

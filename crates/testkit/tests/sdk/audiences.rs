@@ -1,0 +1,153 @@
+//! Audiences and dataflows made known to the partner (destination-sdk.md §6).
+
+use crate::partner::{Call, Reply, ok};
+use crate::scene::{Connected, FLOWS, Scene, usual};
+use serde_json::{Value as Json, json};
+use testkit::until;
+
+/// All events, at paths of their own.
+fn template(url: &str) -> Json {
+    let call = |method: &str, path: &str, body: Json| {
+        json!({
+            "url": format!("{url}/{path}"), "httpMethod": method,
+            "headers": [{ "header": "Content-Type", "value": "application/json" }],
+            "requestBody": { "json": body },
+            "responseErrorFields": [{ "name": "message", "value": "{{error.message}}" }],
+        })
+    };
+    let list = json!({ "title": "{{segment.name}}", "ref": "{{segment.id}}", "days": 30 });
+    let mut create = call("POST", "lists", list);
+    create["responseFields"] = json!([{ "name": "externalAudienceId", "value": "{{body.lists[0].id}}" }]);
+    json!({ "metadataTemplate": {
+        "name": "Partner lists",
+        "create": create,
+        "update": call("PUT", "lists/{{segment.alias}}", json!({ "title": "{{segment.name}}" })),
+        "delete": call("DELETE", "lists/{{segment.alias}}", json!({ "gone": "{{segment.alias}}" })),
+        "createDestination": call("POST", "flows", json!({ "by": "{{destination.imsOrgId}}" })),
+        "deleteDestination": call("DELETE", "flows", json!({ "of": "{{destination.name}}" })),
+    } })
+}
+
+/// The partner names lists in the order in which they are made.
+fn naming() -> impl FnMut(&Call) -> Reply + Send {
+    let mut made = 0;
+    move |call| match (call.method.as_str(), call.path.as_str()) {
+        ("POST", "/lists") => {
+            made += 1;
+            Reply::Json(200, json!({ "lists": [{ "id": format!("ZX-{made}") }] }))
+        }
+        _ => ok(),
+    }
+}
+
+fn connected(scene: &Scene) -> Connected {
+    let template = scene.author("audience-templates", &template(&scene.partner.url));
+    let server = scene.server(&json!({}));
+    let mut body = Scene::destination(&server, &json!({}));
+    body["segmentMappingConfig"]["mapExperiencePlatformSegmentName"] = json!(false);
+    body["audienceMetadataConfig"] = json!({ "audienceTemplateId": template });
+    scene.author("destinations", &body);
+    scene.connect("Partner", &Json::Null, &json!({}))
+}
+
+fn rename(scene: &Scene, audience: &str, name: &str) {
+    let path = format!("/data/core/ups/segment/definitions/{audience}");
+    scene.world.api.call("PATCH", &path, Some(&json!({ "name": name }))).ok();
+}
+
+#[test]
+fn the_partner_knows_audiences_from_first_to_last() {
+    let mut scene = Scene::new();
+    scene.partner.plan(naming());
+    let vips = scene.vips();
+    scene.people(0..2, "Vip");
+    let flow = scene.flow(&connected(&scene), &[&vips], &usual());
+    scene.partner.wait_for("/in", 1);
+    scene.world.server.settle();
+    let all = scene.partner.calls("/");
+    let order: Vec<String> = all.iter().map(|call| format!("{} {}", call.method, call.path)).collect();
+    assert_eq!(order[..2], ["POST /flows", "POST /lists"], "the flow first, then the audience, then exports");
+    assert_eq!(all[1].json(), json!({ "title": "Vips", "ref": vips, "days": 30 }));
+    let entries = scene.entries("/in");
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry["add"] == json!(["ZX-1"])), "{entries:?}");
+
+    rename(&scene, &vips, "Best");
+    let update = scene.partner.wait_for("/lists/ZX-1", 1).remove(0);
+    assert_eq!((update.method.as_str(), update.json()), ("PUT", json!({ "title": "Best" })));
+    // A restart tells nothing again.
+    scene.world.restart();
+    scene.partner.forget();
+    let lapsed = scene.world.audience("Lapsed", "person.name.firstName = \"No\"");
+    scene.world.map(&flow, &lapsed);
+    scene.partner.wait_for("/lists", 1);
+    scene.people(0..1, "No");
+    scene.world.server.settle();
+    let paths: Vec<String> = scene.partner.calls("/").iter().map(|call| call.path.clone()).collect();
+    assert_eq!(paths, ["/lists", "/in"]);
+    let entry = &scene.entries("/in")[0];
+    assert_eq!((&entry["add"], &entry["remove"]), (&json!(["ZX-2"]), &json!(["ZX-1"])));
+
+    scene.world.unmap(&flow, 0);
+    let gone = scene.partner.wait_for("/lists/ZX-1", 1).remove(0);
+    assert_eq!((gone.method.as_str(), gone.json()), ("DELETE", json!({ "gone": "ZX-1" })));
+    scene.world.api.call("DELETE", &format!("{FLOWS}/flows/{flow}"), None).ok();
+    assert_eq!(scene.partner.wait_for("/lists/ZX-2", 1)[0].method, "DELETE");
+    assert_eq!(scene.partner.wait_for("/flows", 1)[0].method, "DELETE");
+}
+
+#[test]
+fn what_the_partner_does_not_know_yet_waits() {
+    let mut scene = Scene::new();
+    let quota = |call: &Call| match call.path.as_str() {
+        "/lists" => Reply::Json(400, json!({ "error": { "message": "quota reached" } })),
+        _ => ok(),
+    };
+    scene.partner.plan(quota);
+    let vips = scene.vips();
+    scene.people(0..2, "Vip");
+    let flow = scene.flow(&connected(&scene), &[&vips], &usual());
+    scene.partner.wait_for("/lists", 1);
+    let log = |scene: &Scene| scene.world.server.log();
+    until(
+        "the log has the partner's words",
+        || log(&scene),
+        |log| log.contains("Partner lists") && log.contains("quota reached"),
+    );
+    scene.people(2..3, "Vip");
+    scene.world.server.settle();
+    assert!(scene.partner.calls("/in").is_empty());
+    scene.world.restart();
+    // Asked again, later and later, over a restart.
+    let before = scene.partner.calls("/lists").len();
+    scene.world.server.advance("1h");
+    scene.partner.wait_for("/lists", before + 1);
+    assert!(scene.partner.calls("/in").is_empty());
+    scene.partner.plan(naming());
+    let advance = || {
+        scene.world.server.advance("20m");
+        scene.entries("/in").len()
+    };
+    until("all members are exported", advance, |count| *count >= 3);
+    scene.world.server.settle();
+    let mut ids: Vec<String> = scene.entries("/in").iter().map(|entry| entry["ids"][0].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!((ids.len(), scene.entries("/in").len()), (3, 3), "each once");
+    assert!(scene.entries("/in").iter().all(|entry| entry["add"] == json!(["ZX-1"])));
+    let ledger = scene.world.ledger(&flow);
+    assert_eq!((&ledger["dead"], &ledger["balanced"]), (&json!(0), &json!(true)), "{ledger}");
+}
+
+#[test]
+fn an_audience_that_the_partner_cannot_take_keeps_back_only_itself() {
+    let scene = Scene::new();
+    let mut naming = naming();
+    scene.partner.plan(move |call| if call.body.contains("Bad") { crate::partner::status(400) } else { naming(call) });
+    let (vips, bad) = (scene.vips(), scene.world.audience("Bad", "person.name.lastName.isNotNull()"));
+    scene.people(0..1, "Vip");
+    scene.flow(&connected(&scene), &[&bad, &vips], &usual());
+    scene.partner.wait_for("/in", 1);
+    scene.world.server.settle();
+    let entries = scene.entries("/in");
+    assert_eq!((entries.len(), &entries[0]["add"]), (1, &json!(["ZX-1"])), "{entries:?}");
+}

@@ -1,0 +1,10 @@
+//! Any bytes as the answer of a receiver.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    fuzz::json::mutate(data, size, max_size, seed)
+});
+
+fuzz_target!(|data: &[u8]| fuzz::answer::judge(data));
