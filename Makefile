@@ -13,7 +13,7 @@ FUZZ_SECONDS ?= 10
 XTASK := $(CARGO) run --quiet --locked --package xtask --
 REQUIREMENTS := $(wildcard tests/conformance/requirements.txt tests/aepp/requirements.txt)
 
-.PHONY: help build demo test format lint tidy deps docs rust-tests fuzz python-tests conformance aepp bench clean
+.PHONY: help build demo test format lint tidy deps docs rust-tests fuzz fuzz-lock python-tests conformance aepp bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,10 @@ rust-tests: build ## Unit, case, integration and crash tests
 
 fuzz: ## Templates and configurations against mutated input (FUZZ_SECONDS=10 for each target, FUZZ=names)
 	$(XTASK) fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+fuzz-lock: ## After a change of dependencies: the fuzz targets take the versions of Cargo.lock
+	cp Cargo.lock fuzz/Cargo.lock
+	$(CARGO) metadata --manifest-path fuzz/Cargo.toml --format-version 1 >/dev/null
 
 python-tests: conformance aepp
 

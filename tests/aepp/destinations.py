@@ -37,6 +37,8 @@ def configured():
     authoring.logger = None
     authoring.connector = connector.AdobeRequest(
         config=aepp.config.config_object, header=aepp.config.header, loggingEnabled=False, logger=None)
+    # It asks again, and within that again, while an answer is no JSON.
+    authoring.connector.retry = 0
     authoring.header = authoring.connector.header
     authoring.sandbox = authoring.connector.config["sandbox"]
     authoring.endpoint = aepp.config.endpoints["global"] + aepp.config.endpoints["destinationAuthoring"]
@@ -232,7 +234,7 @@ def templates(authoring, made):
     # What the method would give if it asked for text.
     path = f"{authoring.inner.endpoint}/testing/template/sample/{made}"
     template = authoring.inner.connector.getData(path, format="txt")
-    check("read the sample template", "{% for profile in input.profiles %}" in template.replace("{%- ", "{% "), template)
+    check("read the sample template", "{%- for profile in input.profiles -%}" in template, template)
     profiles = authoring.getSampleProfile(destinationInstanceId="", destinationId=made, count=3)
     check("sample profiles of a destination", isinstance(profiles, list) and len(profiles) == 3
           and all("email" in profile["identityMap"] for profile in profiles), profiles)

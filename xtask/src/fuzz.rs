@@ -87,12 +87,11 @@ fn versions(root: &Path) -> Vec<String> {
     let differs = |(name, versions): &(&String, &Vec<String>)| {
         ours.get(*name).is_some_and(|known| !versions.iter().all(|version| known.contains(version)))
     };
-    let hint = "cp Cargo.lock fuzz/Cargo.lock && cargo metadata --manifest-path fuzz/Cargo.toml >/dev/null";
     theirs
         .iter()
         .filter(differs)
         .map(|(name, versions)| {
-            format!("fuzz/Cargo.lock: {name} {versions:?}, but {:?} in Cargo.lock: {hint}", ours[name])
+            format!("fuzz/Cargo.lock: {name} {versions:?}, but {:?} in Cargo.lock: run `make fuzz-lock`", ours[name])
         })
         .collect()
 }
@@ -142,7 +141,7 @@ impl Place {
             .status()
             .map_err(|error| fault(format!("cargo: {error}")))?;
         if !status.success() {
-            return Err(fault("the targets could not be built".into()));
+            return Err(fault("the targets could not be built; if dependencies changed, run `make fuzz-lock`".into()));
         }
         Ok(directory.join(host).join("release"))
     }

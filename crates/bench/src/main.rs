@@ -5,6 +5,7 @@
 //! - latency: accepted to delivered at 2,000 events a second; baseline: bare posts to the receiver.
 //! - pebble: renders of templates; baseline: the reference engine.
 //! - templated: delivery of 100 profiles per message; baseline: rendering and posting the same messages.
+//! - whole-way: from changed membership to the wire and the ledger, with that destination.
 //! - memory after CDNOW, and start of the directory that holds it.
 //!
 //! `bench NAME…` runs these sections only. One line of figures each; ratios survive a noisy machine better than absolute numbers.
@@ -47,8 +48,13 @@ const AUDIENCES: [(&str, &str); 5] = [
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let sections: [(&str, fn()); 4] =
-        [("pebble", pebble::run), ("templated", templated::run), ("ingest", ingest), ("latency", latency)];
+    let sections: [(&str, fn()); 5] = [
+        ("pebble", pebble::run),
+        ("templated", templated::run),
+        ("whole-way", templated::whole_way),
+        ("ingest", ingest),
+        ("latency", latency),
+    ];
     for (name, run) in sections {
         if asked.is_empty() || asked.iter().any(|a| a == name) {
             run();

@@ -14,6 +14,8 @@ use url::Url;
 
 const KIND: Collection = Collection::BaseConnection;
 pub(crate) const REDACTED: &str = "<redacted>";
+/// Where the tokens of an account lie in its document, sealed. They go when the account changes.
+pub const TOKENS: &str = "_tokens";
 
 /// `POST /connections`.
 pub fn create(caller: &Caller<'_>, body: &Json, outside: &Outside<'_>) -> Result<Decision> {
@@ -92,6 +94,12 @@ pub fn patch(
             .ok_or_else(|| Error::new(1413, "the connection spec of this connection is not served"))?;
         let auth = auth(spec, &next["auth"], outside)?;
         next["auth"] = auth.unwrap_or_default();
+        // The tokens of another account are of no use to this one.
+        if next["auth"] != doc.body["auth"]
+            && let Some(fields) = next.as_object_mut()
+        {
+            fields.shift_remove(TOKENS);
+        }
     }
     Ok(entity::changed(caller, KIND, doc, next))
 }

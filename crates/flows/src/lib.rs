@@ -35,7 +35,7 @@ use serde_json::Value as Json;
 
 /// Base connections: accounts and streaming inlets.
 pub mod connections {
-    pub use crate::base_connection::{create, delete, get, list, patch};
+    pub use crate::base_connection::{TOKENS, create, delete, get, list, patch};
 }
 /// Source connections.
 pub mod source_connections {

@@ -84,12 +84,17 @@ pub(crate) fn check_complete(selectors: &[Json], rules: &Rules) -> Checked<()> {
     Ok(())
 }
 
-/// The mapping that stored selectors say. What no longer can be meant is left out.
+/// The mapping that stored selectors say. What no longer can be meant is left out, and so is what the
+/// destination no longer takes: its namespace may have gone, and with it the transformation of what is sent.
 pub(crate) fn read(selectors: &[Json], rules: &Rules) -> Mapping {
     let mut mapping = Mapping::default();
     for selector in selectors {
         let given = &selector["value"]["mapping"];
-        let Ok(Row { source, target, to_identity, transformation: transform }) = row_of(given) else { continue };
+        let Ok(row) = row_of(given) else { continue };
+        if !rules.fixed().any(|fixed| is_fixed(&fixed, selector)) && check_allowed(&row, rules, "").is_err() {
+            continue;
+        }
+        let Row { source, target, to_identity, transformation: transform } = row;
         let destination = given["destination"].as_str().unwrap_or_default();
         let mandatory = rules.chosen().any(|(chosen, mandatory)| mandatory && chosen == destination);
         match to_identity {

@@ -33,4 +33,4 @@ pub use failure::Failure;
 pub use line::Line;
 pub use login::{LOGIN_MS_MAX, LOGINS_MAX, Logins, PendingLogins, new_state};
 pub use lookup::{Lookup, LookupError, Lookups};
-pub use oauth::{Access, Grant, Sink, TokenSet, Tokens, UserContext};
+pub use oauth::{Access, Grant, Keeping, Sink, TokenSet, Tokens, UserContext};

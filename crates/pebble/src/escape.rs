@@ -31,6 +31,12 @@ impl Strategy {
         }
     }
 
+    /// Does it leave letters, digits, `-` and `.` as they are?
+    #[inline]
+    pub(crate) fn keeps_words(&self) -> bool {
+        matches!(self, Strategy::Html | Strategy::Js | Strategy::Json | Strategy::UrlParam)
+    }
+
     pub(crate) fn escape(&self, text: &str, out: &mut String) -> Raised<()> {
         match self {
             Strategy::Html => html(text, out),
@@ -48,20 +54,24 @@ impl Strategy {
     }
 }
 
-/// Is there anything that HTML escapes? Looks at 16 bytes at a time; what is left over is looked at once more.
+/// Is there nothing that HTML escapes? Looks at pieces of fixed size; the last one may overlap the one before.
 fn is_plain_html(text: &[u8]) -> bool {
-    let special = |byte: u8| {
-        u8::from(byte == b'&')
-            | u8::from(byte == b'<')
-            | u8::from(byte == b'>')
-            | u8::from(byte == b'"')
-            | u8::from(byte == b'\'')
-    };
-    let plain = |chunk: &[u8; 16]| chunk.iter().fold(0, |any, byte| any | special(*byte)) == 0;
-    match text.last_chunk::<16>() {
-        Some(last) => text.as_chunks::<16>().0.iter().all(plain) && plain(last),
-        None => text.iter().fold(0, |any, byte| any | special(*byte)) == 0,
+    fn special(bytes: &[u8]) -> u8 {
+        let special = |byte: u8| {
+            u8::from(byte == b'&')
+                | u8::from(byte == b'<')
+                | u8::from(byte == b'>')
+                | u8::from(byte == b'"')
+                | u8::from(byte == b'\'')
+        };
+        bytes.iter().fold(0, |any, byte| any | special(*byte))
     }
+    let found = match (text.last_chunk::<16>(), text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        (Some(last), ..) => text.as_chunks::<16>().0.iter().fold(special(last), |any, chunk| any | special(chunk)),
+        (None, Some(first), Some(last)) => special(first) | special(last),
+        _ => special(text),
+    };
+    found == 0
 }
 
 fn html(text: &str, out: &mut String) {

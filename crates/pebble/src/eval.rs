@@ -8,9 +8,9 @@ use crate::filters::Run;
 use crate::operators;
 use crate::predicates::Predicate;
 use crate::render::Renderer;
-use crate::scope::{Held, NULL, Val, follow};
+use crate::scope::{Held, NULL, Near, Val, follow};
 use crate::tree::*;
-use crate::value::Value;
+use crate::value::{Value, same_text};
 use crate::{filters, functions, predicates};
 
 #[cold]
@@ -55,63 +55,77 @@ impl<'a> Renderer<'a> {
     #[inline]
     pub(crate) fn peek(&self, expr: &'a Expr) -> Option<&Value> {
         match expr {
-            Expr::Path(path) => match path.slot {
-                Slot::Item(level) => self.scopes.pass(level)?.item.near()?.walk(&path.segments),
-                Slot::Context if self.alone => self.from_context(path),
-                _ => {
-                    let Expr::Var(var) = &path.base else { return None };
-                    self.scopes.near(&var.name, &var.near)?.walk(&path.segments)
-                }
-            },
+            Expr::Path(path) => self.peek_path(path),
             Expr::Const(value) => Some(value),
-            Expr::Var(var) => match var.slot {
-                Slot::Item(level) => self.scopes.pass(level)?.item.near()?.walk(&[]),
-                _ => self.scopes.near(&var.name, &var.near)?.walk(&[]),
-            },
+            Expr::Var(var) => self.peek_variable(var),
             _ => None,
         }
     }
 
+    fn peek_path(&self, path: &'a Path) -> Option<&Value> {
+        let start = match path.slot {
+            Slot::Item(level) => self.scopes.pass(level)?.item.near()?,
+            Slot::Context if self.alone => return self.context_path(path),
+            Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
+            Slot::Named | Slot::Context => {
+                let Expr::Var(var) = &path.base else { return None };
+                self.scopes.near(&var.name, &var.near)?
+            }
+        };
+        start.walk(&path.segments, !self.strict)
+    }
+
+    fn peek_variable(&self, var: &'a Var) -> Option<&Value> {
+        let near = match var.slot {
+            Slot::Item(level) => self.scopes.pass(level)?.item.near()?,
+            Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
+            Slot::Named | Slot::Context => self.scopes.near(&var.name, &var.near)?,
+        };
+        if let Near::Value(value) = near { Some(value) } else { None }
+    }
+
     /// Walks a path that starts in the context, which never changes; a shared prefix only once.
     #[inline]
-    fn from_context(&self, path: &'a Path) -> Option<&'a Value> {
+    fn context_path(&self, path: &'a Path) -> Option<&'a Value> {
         let Expr::Var(var) = &path.base else { return None };
         let Memo { slot, names } = path.memo;
+        let lenient = !self.strict;
         if names == 0 {
-            return follow(self.scopes.context(&var.name.text, &var.near)?, &path.segments);
+            return follow(self.scopes.context(&var.name.text, &var.near)?, &path.segments, lenient);
         }
         let (prefix, rest) = path.segments.split_at(names);
         let slot = &self.memos[slot];
         let start = match slot.get() {
             Some(start) => start,
             None => {
-                let found = follow(self.scopes.context(&var.name.text, &var.near)?, prefix)?;
+                let found = follow(self.scopes.context(&var.name.text, &var.near)?, prefix, lenient)?;
                 slot.set(Some(found));
                 found
             }
         };
-        follow(start, rest)
+        follow(start, rest, lenient)
     }
 
     /// As `peek`, for what is borrowed from the context.
-    #[inline]
     pub(crate) fn reach(&self, expr: &'a Expr) -> Option<&'a Value> {
-        match expr {
-            Expr::Path(path) => match path.slot {
-                Slot::Item(level) => self.scopes.pass(level)?.item.borrowed()?.walk(&path.segments),
-                Slot::Context if self.alone => self.from_context(path),
-                _ => {
-                    let Expr::Var(var) = &path.base else { return None };
-                    self.scopes.borrowed(&var.name, &var.near)?.walk(&path.segments)
+        let (near, segments) = match expr {
+            Expr::Path(path) => match (path.slot, &path.base) {
+                (Slot::Item(level), _) => (self.scopes.pass(level)?.item.borrowed()?, path.segments.as_slice()),
+                (Slot::Context, _) if self.alone => return self.context_path(path),
+                (Slot::Named | Slot::Context, Expr::Var(var)) => {
+                    (self.scopes.borrowed(&var.name, &var.near)?, path.segments.as_slice())
                 }
+                _ => return None,
             },
-            Expr::Const(value) => Some(value),
+            Expr::Const(value) => return Some(value),
             Expr::Var(var) => match var.slot {
-                Slot::Item(level) => self.scopes.pass(level)?.item.borrowed()?.walk(&[]),
-                _ => self.scopes.borrowed(&var.name, &var.near)?.walk(&[]),
+                Slot::Item(level) => (self.scopes.pass(level)?.item.borrowed()?, &[][..]),
+                Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
+                Slot::Named | Slot::Context => (self.scopes.borrowed(&var.name, &var.near)?, &[][..]),
             },
-            _ => None,
-        }
+            _ => return None,
+        };
+        near.walk(segments, !self.strict)
     }
 
     /// As `eval`, as a plain value.
@@ -291,15 +305,24 @@ impl<'a> Renderer<'a> {
         Ok(Val::Own(result))
     }
 
+    /// Sums, differences and products of whole numbers that can be read in place.
+    #[inline]
+    pub(crate) fn whole(&self, binary: &'a Binary) -> Option<i64> {
+        let operate = match binary.op {
+            Op::Add => i64::wrapping_add,
+            Op::Subtract => i64::wrapping_sub,
+            Op::Multiply => i64::wrapping_mul,
+            _ => return None,
+        };
+        match (self.peek(&binary.left)?, self.peek(&binary.right)?) {
+            (Value::Long(a), Value::Long(b)) => Some(operate(*a, *b)),
+            _ => None,
+        }
+    }
+
     fn binary(&mut self, binary: &'a Binary) -> Raised<Val<'a>> {
-        if let (Op::Add | Op::Subtract | Op::Multiply, Some(Value::Long(a)), Some(Value::Long(b))) =
-            (binary.op, self.peek(&binary.left), self.peek(&binary.right))
-        {
-            return Ok(Val::Own(Value::Long(match binary.op {
-                Op::Add => a.wrapping_add(*b),
-                Op::Subtract => a.wrapping_sub(*b),
-                _ => a.wrapping_mul(*b),
-            })));
+        if let Some(whole) = self.whole(binary) {
+            return Ok(Val::Own(Value::Long(whole)));
         }
         match binary.op {
             Op::And | Op::Or | Op::Contains => self.verdict(binary).map(|b| Val::Own(Value::Bool(b))),
@@ -330,13 +353,24 @@ impl<'a> Renderer<'a> {
         Ok((left, right))
     }
 
+    /// `and`, `or`: the right side is asked only if the left one decides nothing.
+    fn either(&mut self, binary: &'a Binary) -> Raised<bool> {
+        let left = self.truth(&binary.left).map_err(|f| f.at(binary.span))?;
+        if left == (binary.op == Op::Or) {
+            return Ok(left);
+        }
+        self.truth(&binary.right).map_err(|f| f.at(binary.span))
+    }
+
     /// The operators that say yes or no.
     fn verdict(&mut self, binary: &'a Binary) -> Raised<bool> {
+        if binary.op.compares()
+            && let Some(verdict) = self.compared(binary)
+        {
+            return Ok(verdict);
+        }
         match binary.op {
-            Op::And => Ok(self.truth(&binary.left).map_err(|f| f.at(binary.span))?
-                && self.truth(&binary.right).map_err(|f| f.at(binary.span))?),
-            Op::Or => Ok(self.truth(&binary.left).map_err(|f| f.at(binary.span))?
-                || self.truth(&binary.right).map_err(|f| f.at(binary.span))?),
+            Op::And | Op::Or => self.either(binary),
             Op::Contains => {
                 let left = self.value(&binary.left)?;
                 if matches!(*left, Value::Null) {
@@ -346,24 +380,42 @@ impl<'a> Renderer<'a> {
                 operators::contains(&left, &right, &self.changed).map_err(|f| f.at(binary.span))
             }
             Op::Equal | Op::NotEqual => {
-                if let (Some(left), Some(right)) = (self.peek(&binary.left), self.peek(&binary.right)) {
-                    return Ok(operators::same(left, right, &self.changed) == (binary.op == Op::Equal));
-                }
                 let (left, right) = self.operands(binary)?;
                 Ok(operators::same(&left, &right, &self.changed) == (binary.op == Op::Equal))
             }
             op => {
-                if let (Some(left), Some(right)) = (self.peek(&binary.left), self.peek(&binary.right)) {
-                    return operators::compare(op, left, right).map_err(|f| f.at(binary.span));
-                }
                 let (left, right) = self.operands(binary)?;
                 operators::compare(op, &left, &right).map_err(|f| f.at(binary.span))
             }
         }
     }
 
+    /// Comparisons of what can be read in place.
+    #[inline]
+    fn compared(&self, binary: &'a Binary) -> Option<bool> {
+        let (left, right) = (self.peek(&binary.left)?, self.peek(&binary.right)?);
+        match (binary.op, left, right) {
+            (Op::Equal, Value::Str(a), Value::Str(b)) => Some(same_text(a, b)),
+            (Op::NotEqual, Value::Str(a), Value::Str(b)) => Some(!same_text(a, b)),
+            (Op::Equal, a, b) => Some(operators::same(a, b, &self.changed)),
+            (Op::NotEqual, a, b) => Some(!operators::same(a, b, &self.changed)),
+            (op, a, b) => operators::compare(op, a, b).ok(),
+        }
+    }
+
     /// The truth of a condition; null is refused in strict mode.
     pub(crate) fn truth(&mut self, expr: &'a Expr) -> Raised<bool> {
+        if let Expr::Binary(binary) = expr {
+            match binary.op {
+                Op::And | Op::Or => return self.either(binary),
+                op if op.compares() => {
+                    if let Some(verdict) = self.compared(binary) {
+                        return Ok(verdict);
+                    }
+                }
+                _ => {}
+            }
+        }
         match expr {
             Expr::Binary(binary)
                 if !matches!(
@@ -425,7 +477,7 @@ impl<'a> Renderer<'a> {
 
     pub(crate) fn choose(&mut self, ternary: &'a (Expr, Expr, Expr, Span)) -> Raised<bool> {
         if let Expr::Binary(binary) = &ternary.0
-            && matches!(binary.op, Op::Equal | Op::NotEqual | Op::Less | Op::Greater | Op::LessEqual | Op::GreaterEqual)
+            && binary.op.compares()
         {
             return self.verdict(binary);
         }

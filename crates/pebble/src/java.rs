@@ -108,7 +108,7 @@ pub(crate) fn has_halves(text: &str) -> bool {
 
 /// What Java's UTF-8 encoder makes of a text: pairs joined, lonely halves as `?`.
 pub(crate) fn encode(text: &str) -> Cow<'_, str> {
-    if !has_halves(text) {
+    if text.is_ascii() || !has_halves(text) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(char::decode_utf16(units(text)).map(|c| c.unwrap_or('?')).collect())
@@ -225,8 +225,8 @@ pub(crate) fn parse_double(text: &str) -> Option<f64> {
         "Infinity" => return Some(if text.starts_with('-') { f64::NEG_INFINITY } else { f64::INFINITY }),
         _ => {}
     }
-    if unsigned.len() > 1 && unsigned[..1] == *"0" && unsigned[1..2].eq_ignore_ascii_case("x") {
-        return parse_hex(&unsigned[2..]).map(|v| if text.starts_with('-') { -v } else { v });
+    if let Some(hex) = unsigned.strip_prefix("0x").or_else(|| unsigned.strip_prefix("0X")) {
+        return parse_hex(hex).map(|v| if text.starts_with('-') { -v } else { v });
     }
     let body = unsigned.strip_suffix(['d', 'D', 'f', 'F']).unwrap_or(unsigned);
     let (mantissa, exponent) = match body.find(['e', 'E']) {

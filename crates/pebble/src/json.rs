@@ -206,7 +206,8 @@ pub(crate) fn write(value: &Value, changed: &Changed, out: &mut String) {
             out.push('"');
         }
         Value::Big(big) => out.push_str(&big.digits),
-        Value::Str(s) | Value::Safe(s) => quote(s, out),
+        Value::Str(s) => quote(s, out),
+        Value::Safe(s) => quote(s, out),
         Value::Char(c) => quote(java::unit_char(*c).encode_utf8(&mut [0; 4]), out),
         Value::List(list) | Value::Array(list) => {
             out.push('[');

@@ -4,8 +4,8 @@
 //! parsing nor rendering nor dropping a tree can exhaust the stack.
 
 use crate::error::{Fault, Raised, Span, fault};
-use crate::filters::Run;
 use crate::escape::Strategy;
+use crate::filters::Run;
 use crate::lexer::{Kind, Token};
 use crate::template::Options;
 use crate::tree::*;
@@ -384,7 +384,9 @@ impl Parser<'_> {
     /// Gives a long path a slot for its prefix, all but the last two names.
     fn remember(&mut self, path: &mut Expr) {
         let Expr::Path(path) = path else { return };
-        let (Expr::Var(var), Some(names)) = (&path.base, path.segments.len().checked_sub(2).filter(|n| *n > 0)) else { return };
+        let (Expr::Var(var), Some(names)) = (&path.base, path.segments.len().checked_sub(2).filter(|n| *n > 0)) else {
+            return;
+        };
         let mut prefix = vec![var.name.text.clone()];
         prefix.extend(path.segments[..names].iter().map(|s| s.name.clone()));
         let known = self.prefixes.iter().position(|p| *p == prefix);

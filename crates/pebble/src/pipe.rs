@@ -69,7 +69,8 @@ impl<'a> Renderer<'a> {
     pub(crate) fn text_of(&self, value: &Value, any: bool, filter: &str, out: &mut String) -> Raised<bool> {
         match value {
             Value::Null => return Ok(false),
-            Value::Str(s) | Value::Safe(s) => out.push_str(s),
+            Value::Str(s) => out.push_str(s),
+            Value::Safe(s) => out.push_str(s),
             value if any => self.changed.print(value, out),
             other => {
                 let message = format!("`{filter}` needs a string, not {}", other.kind());

@@ -67,7 +67,8 @@ impl Changed {
             Value::Long(v) => java::push_long(out, *v),
             Value::Double(d) => java::push_double(out, *d),
             Value::Big(big) => out.push_str(&big.digits),
-            Value::Str(s) | Value::Safe(s) => out.push_str(s),
+            Value::Str(s) => out.push_str(s),
+            Value::Safe(s) => out.push_str(s),
             Value::Char(c) => out.push(java::unit_char(*c)),
             Value::List(list) if list.json => self.write_json(value, out),
             Value::List(list) | Value::Array(list) => {
@@ -126,7 +127,8 @@ impl Changed {
             (Value::Long(a), Value::Long(b)) => a == b,
             (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Value::Big(a), Value::Big(b)) => a.digits == b.digits,
-            (Value::Str(a), Value::Str(b)) | (Value::Safe(a), Value::Safe(b)) => a == b,
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Safe(a), Value::Safe(b)) => a == b,
             (Value::Char(a), Value::Char(b)) => a == b,
             (Value::List(a), Value::List(b)) => {
                 let (a, b) = (self.items(a), self.items(b));

@@ -199,6 +199,13 @@ impl<'a> Renderer<'a> {
                         self.nodes(body, out)?;
                     }
                 }
+                Node::Set(set) => {
+                    let value = match &set.1 {
+                        Expr::Binary(binary) if let Some(whole) = self.whole(binary) => Val::Own(Value::Long(whole)),
+                        expr => self.eval(expr)?,
+                    };
+                    self.scopes.set(&set.0, value);
+                }
                 node => self.node(node, out)?,
             }
         }
@@ -211,7 +218,12 @@ impl<'a> Renderer<'a> {
             Some(Value::Str(text)) => out.push_str(text),
             Some(Value::Null) => {}
             Some(value) => self.changed.print(value, out),
-            None => self.print(expr, out)?,
+            None => match expr {
+                Expr::Escape(escape) => {
+                    self.print_escaped(&escape.0, &escape.1, out).map_err(|f| f.at(escape.2))?;
+                }
+                expr => self.print(expr, out)?,
+            },
         }
         self.room(out)
     }
@@ -234,12 +246,10 @@ impl<'a> Renderer<'a> {
     /// What the nodes loop leaves to others, and single nodes.
     fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
         match node {
-            Node::Text(_) | Node::Print(_) | Node::If(_) => self.nodes(std::slice::from_ref(node), out)?,
-            Node::For(each) => self.for_each(each, out)?,
-            Node::Set(set) => {
-                let value = self.eval(&set.1)?;
-                self.scopes.set(&set.0, value);
+            Node::Text(_) | Node::Print(_) | Node::If(_) | Node::Set(_) => {
+                self.nodes(std::slice::from_ref(node), out)?
             }
+            Node::For(each) => self.for_each(each, out)?,
             Node::Group(body) => self.nodes(body, out)?,
             Node::Block(name, span) => self.block(name, out).map_err(|f| f.at(*span))?,
             Node::Include(include) => self.include(include, out).map_err(|f| f.at(include.span))?,
@@ -556,7 +566,7 @@ impl<'a> Renderer<'a> {
             Expr::Escape(escape) => self.print_escaped(&escape.0, &escape.1, out).map_err(|f| f.at(escape.2)),
             Expr::Ternary(ternary) => {
                 let yes = self.choose(ternary)?;
-                self.print(if yes { &ternary.1 } else { &ternary.2 }, out)
+                self.print_node(if yes { &ternary.1 } else { &ternary.2 }, out)
             }
             Expr::Filter(call) if call.is_text => {
                 self.pipe(call, out)?;
@@ -570,6 +580,10 @@ impl<'a> Renderer<'a> {
                 _ => self.print(part, out),
             }),
             Expr::Block(block) => self.print_block(block, out),
+            Expr::Binary(binary) if let Some(whole) = self.whole(binary) => {
+                java::push_long(out, whole);
+                Ok(())
+            }
             Expr::Parent(name, span) => self.print_parent(name.as_deref(), *span, out),
             Expr::Body(nodes) => self.nodes(nodes, out),
             expr => {
@@ -597,7 +611,9 @@ impl<'a> Renderer<'a> {
 
     fn print_escaped(&mut self, strategy: &Strategy, expr: &'a Expr, out: &mut String) -> Raised<()> {
         let value = match expr {
-            Expr::Filter(call) if call.is_plain && *strategy == Strategy::Html => return self.pipe(call, out).map(drop),
+            Expr::Filter(call) if call.is_plain && *strategy == Strategy::Html => {
+                return self.pipe(call, out).map(drop);
+            }
             Expr::Filter(call) if call.is_text => {
                 let mut text = self.scratch.pop().unwrap_or_default();
                 if self.pipe(call, &mut text)? {
@@ -609,18 +625,27 @@ impl<'a> Renderer<'a> {
             expr => match self.peek(expr) {
                 Some(Value::Str(text)) => return strategy.escape(text, out),
                 Some(Value::Null) => return Ok(()),
+                Some(value) if value.prints_plainly() && strategy.keeps_words() => {
+                    self.changed.print(value, out);
+                    return Ok(());
+                }
                 _ => self.eval(expr)?,
             },
         };
         match &value {
             Val::Ref(Value::Str(s)) => strategy.escape(s, out),
             Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
+            Val::Own(Value::Str(s)) => strategy.escape(s, out),
             Val::Ref(Value::Safe(s)) | Val::Own(Value::Safe(s)) => {
                 out.push_str(s);
                 Ok(())
             }
-            Val::Ref(Value::Long(v)) | Val::Own(Value::Long(v)) if *strategy == Strategy::Html => {
-                java::push_long(out, *v);
+            Val::Ref(value) if value.prints_plainly() && strategy.keeps_words() => {
+                self.changed.print(value, out);
+                Ok(())
+            }
+            Val::Own(value) if value.prints_plainly() && strategy.keeps_words() => {
+                self.changed.print(value, out);
                 Ok(())
             }
             value => {
@@ -671,7 +696,8 @@ impl<'a> Renderer<'a> {
 pub(crate) fn size_of(value: &Value, seen: &mut HashSet<usize>) -> usize {
     let own = std::mem::size_of::<Value>();
     own + match value {
-        Value::Str(s) | Value::Safe(s) if s.is_heap_allocated() && seen.insert(s.as_ptr() as usize) => s.len(),
+        Value::Str(s) if s.is_heap_allocated() && seen.insert(s.as_ptr() as usize) => s.len(),
+        Value::Safe(s) if seen.insert(s.as_ptr() as usize) => s.len(),
         Value::List(list) | Value::Array(list) if seen.insert(Arc::as_ptr(list) as usize) => {
             list.items.iter().map(|v| size_of(v, seen)).sum()
         }

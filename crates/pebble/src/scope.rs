@@ -125,9 +125,9 @@ impl<'a> Val<'a> {
 }
 
 impl<'v> Near<'v> {
-    /// Follows static names.
+    /// Follows static names; see `follow`.
     #[inline]
-    pub(crate) fn walk(self, segments: &[Segment]) -> Option<&'v Value> {
+    pub(crate) fn walk(self, segments: &[Segment], lenient: bool) -> Option<&'v Value> {
         let (value, rest) = match (self, segments) {
             (Near::Value(value), rest) => (value, rest),
             (Near::Entry(entry), [first, rest @ ..]) => match first.part {
@@ -137,16 +137,22 @@ impl<'v> Near<'v> {
             },
             (Near::Entry(_), []) => return None,
         };
-        follow(value, rest)
+        follow(value, rest, lenient)
     }
 }
 
-/// Follows static names through maps.
+/// Follows static names through maps. If that is lenient, what is missing is null.
 #[inline]
-pub(crate) fn follow<'v>(mut value: &'v Value, segments: &[Segment]) -> Option<&'v Value> {
+pub(crate) fn follow<'v>(mut value: &'v Value, segments: &[Segment], lenient: bool) -> Option<&'v Value> {
     for segment in segments {
-        let Value::Map(map) = value else { return None };
-        value = map.get_near(&segment.name, &segment.near)?;
+        value = match value {
+            Value::Map(map) => match map.get_near(&segment.name, &segment.near) {
+                Some(found) => found,
+                None => return lenient.then_some(&NULL),
+            },
+            Value::Null if lenient => return Some(&NULL),
+            _ => return None,
+        };
     }
     Some(value)
 }
@@ -176,7 +182,14 @@ pub(crate) struct Scopes<'a> {
 
 impl<'a> Scopes<'a> {
     pub(crate) fn new(context: &'a Map) -> Self {
-        Self { hashes: Vec::new(), vars: Vec::new(), frames: Vec::new(), context, replaced: Vec::new(), passes: Vec::new() }
+        Self {
+            hashes: Vec::new(),
+            vars: Vec::new(),
+            frames: Vec::new(),
+            context,
+            replaced: Vec::new(),
+            passes: Vec::new(),
+        }
     }
 
     /// The pass of a loop, counted from the innermost.

@@ -112,6 +112,13 @@ pub(crate) enum Op {
     Or,
 }
 
+impl Op {
+    #[inline]
+    pub(crate) fn compares(self) -> bool {
+        matches!(self, Op::Equal | Op::NotEqual | Op::Less | Op::Greater | Op::LessEqual | Op::GreaterEqual)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sign {
     Not,

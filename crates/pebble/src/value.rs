@@ -30,7 +30,7 @@ pub enum Value {
     /// Text.
     Str(SmolStr),
     /// Text that is printed without escaping.
-    Safe(SmolStr),
+    Safe(Arc<str>),
     /// One UTF-16 unit.
     Char(u16),
     /// A list.
@@ -87,7 +87,7 @@ pub struct Map {
     pub(crate) entries: Few<(Value, Value)>,
     pub(crate) nesting: u32,
     pub(crate) json: bool,
-    index: OnceLock<Index>,
+    index: OnceLock<Box<Index>>,
 }
 
 /// Maps longer than this are found by hash.
@@ -135,7 +135,7 @@ impl Map {
     }
 
     /// As `get`, with a guess where the entry stands.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get_near(&self, name: &SmolStr, hint: &AtomicU32) -> Option<&Value> {
         if let Some((Value::Str(key), value)) = self.entries.get(hint.load(Ordering::Relaxed) as usize)
             && key == name
@@ -157,7 +157,7 @@ impl Map {
         if self.entries.len() <= SCANNED_MAX {
             return self.entries.iter().position(is);
         }
-        let index = self.index.get_or_init(|| Index::build(&self.entries));
+        let index = self.index.get_or_init(|| Box::new(Index::build(&self.entries)));
         let mut at = index.hash(name);
         while let Some(position) = index.table[at].checked_sub(1) {
             if is(&self.entries[position as usize]) {
@@ -322,7 +322,8 @@ impl Value {
             Value::Long(v) => long(*v),
             Value::Double(d) => long(if d.is_nan() { 0x7ff8_0000_0000_0000 } else { d.to_bits() as i64 }),
             Value::Big(big) => long(big.low),
-            Value::Str(s) | Value::Safe(s) => java::hash_text(s),
+            Value::Str(s) => java::hash_text(s),
+            Value::Safe(s) => java::hash_text(s),
             Value::Char(c) => (*c).into(),
             // Deep keys are rare and would only decide an order: the shallow ones are exact.
             Value::List(list) | Value::Array(list) if list.nesting <= 2 => {
@@ -356,9 +357,16 @@ impl Value {
         matches!(self, Value::Int(_) | Value::Lazy(_) | Value::Long(_) | Value::Double(_) | Value::Big(_))
     }
 
+    /// Is its printed form made of letters, digits, `-` and `.` only?
+    #[inline]
+    pub(crate) fn prints_plainly(&self) -> bool {
+        matches!(self, Value::Bool(_) | Value::Int(_) | Value::Lazy(_) | Value::Long(_) | Value::Double(_))
+    }
+
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Value::Str(s) | Value::Safe(s) => Some(s),
+            Value::Str(s) => Some(s),
+            Value::Safe(s) => Some(s),
             _ => None,
         }
     }
@@ -441,5 +449,14 @@ impl From<i64> for Value {
 impl From<bool> for Value {
     fn from(value: bool) -> Value {
         Value::Bool(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    /// A map of two entries fits two cache lines; a wider value would cost every render.
+    #[test]
+    fn a_value_takes_three_words() {
+        assert_eq!(size_of::<super::Value>(), 24);
     }
 }

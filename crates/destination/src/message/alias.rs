@@ -6,7 +6,7 @@
 use super::context::{key, map};
 use model::{SmolStr, Timestamp};
 use pebble::Value;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 /// The namespace of this system's own audiences.
 pub(crate) const OWN_NAMESPACE: &str = "ups";
@@ -45,7 +45,7 @@ impl MappedAudience {
 #[derive(Debug, Clone, Default)]
 pub struct Aliases {
     audiences: Vec<MappedAudience>,
-    by_id: HashMap<SmolStr, Vec<usize>>,
+    by_id: FxHashMap<SmolStr, Vec<usize>>,
 }
 
 impl Aliases {

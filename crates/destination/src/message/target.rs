@@ -118,10 +118,11 @@ impl AttributeMap {
         match &self.source {
             Source::Attribute(path) => {
                 let value = Some(at(&profile.attributes, path)).filter(|v| !v.is_null())?;
-                match (self.transform, context::scalar(value)) {
-                    (Some(_), Some(text)) => Some(Value::string(transform(self.transform, &text))),
-                    _ => Some(context::value(value).json()),
-                }
+                let text = self.transform.and_then(|_| context::scalar(value));
+                Some(match text {
+                    Some(text) => Value::string(transform(self.transform, &text)),
+                    None => context::value(value).json(),
+                })
             }
             Source::Namespace(code) => {
                 let found = profile.identities.iter().find(|(namespace, _)| namespace.eq_ignore_ascii_case(code));

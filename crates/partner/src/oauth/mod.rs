@@ -7,4 +7,4 @@ mod tokens;
 
 pub use grant::{Grant, UserContext};
 pub use set::TokenSet;
-pub use tokens::{Access, Sink, Tokens};
+pub use tokens::{Access, Keeping, Sink, Tokens};

@@ -4,7 +4,7 @@
 //!
 //! Always: one request to the token endpoint at a time; who waited for it shares its result; a fetch that has begun
 //! is carried to its end even if nobody waits any more, since it may have used up a refresh token; new refresh tokens
-//! reach the sink before the access token is used; once the grant is refused nobody asks until the account changes.
+//! are kept by the sink before the access token is used; once the grant is refused nobody asks until the account changes.
 
 use super::grant::Grant;
 use super::set::TokenSet;
@@ -14,13 +14,17 @@ use model::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Map, Value as Json};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 /// How long a final failure that another answer could mend is repeated without asking.
 const HOLD_MS: i64 = 60_000;
 
-/// Takes what has to be kept between starts.
-pub type Sink = Arc<dyn Fn(TokenSet) + Send + Sync>;
+/// Takes what has to be kept between starts; the future ends once it is kept.
+pub type Sink = Arc<dyn Fn(TokenSet) -> Keeping + Send + Sync>;
+
+/// Under way to be kept.
+pub type Keeping = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The tokens of one account. Clones share them.
 #[derive(Clone)]
@@ -93,11 +97,9 @@ impl Tokens {
     }
 
     /// Tokens that a login gave; they replace all that is held.
-    pub fn replace(&self, set: TokenSet) {
-        let mut held = self.0.held.lock();
-        held.take(set.clone());
-        drop(held);
-        self.0.hand_over(set);
+    pub async fn replace(&self, set: TokenSet) {
+        self.0.hand_over(set.clone()).await;
+        self.0.held.lock().take(set);
     }
 
     /// The account's grant.
@@ -131,7 +133,7 @@ impl Inner {
         match fetched {
             Ok(new) => {
                 if self.is_worth_keeping(set.as_ref(), &new) {
-                    self.hand_over(new.clone());
+                    self.hand_over(new.clone()).await;
                 }
                 let mut held = self.held.lock();
                 held.fetched += 1;
@@ -152,9 +154,9 @@ impl Inner {
         refresh_changed || self.grant.needs_login()
     }
 
-    fn hand_over(&self, set: TokenSet) {
+    async fn hand_over(&self, set: TokenSet) {
         if let Some(sink) = &self.sink {
-            sink(set);
+            sink(set).await;
         }
     }
 }

@@ -50,7 +50,7 @@ async fn a_login_gives_tokens_that_are_refreshed() {
     );
 
     let set = tokens.grant().exchange(&world.line, "c/1", BACK).await.expect("tokens");
-    tokens.replace(set);
+    tokens.replace(set).await;
     assert_eq!(world.kept.lock().len(), 1, "a login is kept");
     for (advance, token) in [(0, "a1"), (3_540_000, "a2"), (3_540_000, "a3")] {
         world.advance(advance);
@@ -77,7 +77,7 @@ async fn without_a_refresh_url_an_expired_token_asks_for_a_person() {
     oauth.as_object_mut().expect("an object").remove("refreshTokenUrl");
     oauth["options"] = json!({"useBasicAuth": true});
     let tokens = world.tokens(oauth, json!({}));
-    tokens.replace(tokens.grant().exchange(&world.line, "c", BACK).await.expect("tokens"));
+    tokens.replace(tokens.grant().exchange(&world.line, "c", BACK).await.expect("tokens")).await;
     assert_eq!(tokens.access(&world.line, None).await.expect("a token").token.expose(), "a1");
     world.advance(60_000);
     let failure = tokens.access(&world.line, None).await.expect_err("expired");

@@ -60,7 +60,10 @@ impl World {
 
     pub(crate) fn tokens_with(&self, oauth: Json, entered: Json, kept: Option<TokenSet>) -> Tokens {
         let into = self.kept.clone();
-        let sink: partner::Sink = Arc::new(move |set| into.lock().push(set));
+        let sink: partner::Sink = Arc::new(move |set| {
+            into.lock().push(set);
+            Box::pin(std::future::ready(()))
+        });
         Tokens::new(self.grant(oauth, entered).expect("an account"), kept, Some(sink))
     }
 

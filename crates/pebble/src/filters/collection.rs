@@ -25,7 +25,8 @@ fn index(value: &Value) -> Raised<i64> {
 pub(super) fn slice<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
     let size = match &*input {
         Value::Null => return Ok(input),
-        Value::Str(s) | Value::Safe(s) => java::units_len(s),
+        Value::Str(s) => java::units_len(s),
+        Value::Safe(s) => java::units_len(s),
         Value::List(list) | Value::Array(list) => renderer.changed.items(list).len(),
         other => return Err(fault(format!("`slice` takes strings and lists, not {}", other.kind()))),
     };
@@ -47,7 +48,8 @@ pub(super) fn slice<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
 
 pub(super) fn length<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
     let size = match &*input {
-        Value::Str(s) | Value::Safe(s) => java::units_len(s),
+        Value::Str(s) => java::units_len(s),
+        Value::Safe(s) => java::units_len(s),
         Value::List(list) | Value::Array(list) => renderer.changed.items(list).len(),
         Value::Map(map) => map.len(),
         _ => 0,
@@ -71,7 +73,8 @@ fn end<'a>(renderer: &Renderer<'a>, input: Held<'a>, name: &str) -> Raised<Held<
     }
     Ok(Held::Own(match &*input {
         Value::Null => Value::Null,
-        Value::Str(s) | Value::Safe(s) => {
+        text @ (Value::Str(_) | Value::Safe(_)) => {
+            let s = text.text().unwrap_or_default();
             let unit = if first { java::units(s).next() } else { java::units(s).last() };
             Value::Char(unit.ok_or_else(|| fault(format!("`{name}` of an empty string")))?)
         }

@@ -37,8 +37,10 @@ pub(super) fn date<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -
     let mut next = |name: &str| -> Raised<Option<String>> {
         match args.next().flatten().as_deref() {
             None | Some(Value::Null) => Ok(None),
-            Some(Value::Str(s) | Value::Safe(s)) => Ok(Some(s.to_string())),
-            Some(other) => Err(fault(format!("`{name}` of `date` is a string, not {}", other.kind()))),
+            Some(given) => match given.text() {
+                Some(text) => Ok(Some(text.to_owned())),
+                None => Err(fault(format!("`{name}` of `date` is a string, not {}", given.kind()))),
+            },
         }
     };
     let (format, existing, zone) = (next("format")?, next("existingFormat")?, next("timeZone")?);
@@ -47,7 +49,8 @@ pub(super) fn date<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -
         Value::Int(v) | Value::Lazy(v) => (*v).into(),
         Value::Double(v) => *v as i64,
         Value::Big(big) => big.low,
-        Value::Str(text) | Value::Safe(text) => {
+        given @ (Value::Str(_) | Value::Safe(_)) => {
+            let text = given.text().unwrap_or_default();
             let pattern = existing.as_deref().unwrap_or(DEFAULT);
             let parts = parts(pattern)?;
             Parsed::read(&parts, text).ok_or_else(|| {

@@ -129,7 +129,7 @@ pub(crate) fn default<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Gi
         return Ok(fallback.unwrap_or(Held::Ref(&crate::scope::NULL)));
     }
     Ok(match &*input {
-        Value::Safe(s) => Held::Own(Value::Str(s.clone())),
+        Value::Safe(s) => Held::Own(Value::Str((&**s).into())),
         _ => input,
     })
 }

@@ -112,16 +112,8 @@ fn digest(bytes: &[u8]) -> [u32; 8] {
 /// The digest of what fits one block with its padding, as nearly all hashed identities do.
 fn short_digest(bytes: &[u8]) -> Option<[u32; 8]> {
     /// FIPS 180-4, 5.3.3
-    const START: [u32; 8] = [
-        0x6a09_e667,
-        0xbb67_ae85,
-        0x3c6e_f372,
-        0xa54f_f53a,
-        0x510e_527f,
-        0x9b05_688c,
-        0x1f83_d9ab,
-        0x5be0_cd19,
-    ];
+    const START: [u32; 8] =
+        [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
     let mut block = [0_u8; 64];
     let (body, length) = block.split_last_chunk_mut::<8>()?;
     let (text, padding) = body.split_at_mut_checked(bytes.len())?;
@@ -265,7 +257,8 @@ pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
     }
     let strategy = match first(args).as_deref() {
         None | Some(Value::Null) => Strategy::Html,
-        Some(Value::Str(name) | Value::Safe(name)) => Strategy::named(name),
+        Some(Value::Str(name)) => Strategy::named(name),
+        Some(Value::Safe(name)) => Strategy::named(name),
         Some(other) => return Err(fault(format!("`escape` needs the name of a strategy, not {}", other.kind()))),
     };
     let mut out = String::new();
@@ -277,7 +270,7 @@ pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
 pub(super) fn raw<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
     Ok(match &*input {
         Value::Null | Value::Safe(_) => input,
-        Value::Str(s) => Held::Own(Value::Safe(s.clone())),
+        Value::Str(s) => Held::Own(Value::Safe(s.as_str().into())),
         other => {
             let text = renderer.shown(other);
             renderer.charge(text.len())?;

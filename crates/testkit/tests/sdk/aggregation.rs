@@ -117,9 +117,9 @@ fn the_partner_of_aggregation_is_asked_again_after_half_an_hour() {
     scene.answered(&flow, 1);
     scene.world.server.advance("29m");
     assert_eq!(scene.partner.calls("/in").len(), 1);
-    scene.world.server.advance("1m");
+    scene.world.server.advance("4m"); // The half hour, with its jitter.
     scene.answered(&flow, 2);
-    scene.world.server.advance("30m");
+    scene.world.server.advance("33m");
     scene.world.server.settle();
     scene.check_ledger(&flow, 2, 0);
     let ids: Vec<Option<String>> = scene

@@ -23,6 +23,8 @@ fn template(url: &str) -> Json {
         "create": create,
         "update": call("PUT", "lists/{{segment.alias}}", json!({ "title": "{{segment.name}}" })),
         "delete": call("DELETE", "lists/{{segment.alias}}", json!({ "gone": "{{segment.alias}}" })),
+        "validate": call("POST", "check", json!({ "by": "{{destination.sandboxName}}" })),
+        "updateDestination": call("PUT", "flows", json!({ "by": "{{destination.imsOrgId}}" })),
         "createDestination": call("POST", "flows", json!({ "by": "{{destination.imsOrgId}}" })),
         "deleteDestination": call("DELETE", "flows", json!({ "of": "{{destination.name}}" })),
     } })
@@ -45,6 +47,7 @@ fn connected(scene: &Scene) -> Connected {
     let server = scene.server(&json!({}));
     let mut body = Scene::destination(&server, &json!({}));
     body["segmentMappingConfig"]["mapExperiencePlatformSegmentName"] = json!(false);
+    body["customerDataFields"] = json!([{ "name": "region", "title": "Region", "type": "string" }]);
     body["audienceMetadataConfig"] = json!({ "audienceTemplateId": template });
     scene.author("destinations", &body);
     scene.connect("Partner", &Json::Null, &json!({}))
@@ -66,8 +69,9 @@ fn the_partner_knows_audiences_from_first_to_last() {
     scene.world.server.settle();
     let all = scene.partner.calls("/");
     let order: Vec<String> = all.iter().map(|call| format!("{} {}", call.method, call.path)).collect();
-    assert_eq!(order[..2], ["POST /flows", "POST /lists"], "the flow first, then the audience, then exports");
-    assert_eq!(all[1].json(), json!({ "title": "Vips", "ref": vips, "days": 30 }));
+    let first = ["POST /check", "POST /flows", "POST /lists"];
+    assert_eq!(order[..3], first, "the check first, then the flow, then the audience, then exports");
+    assert_eq!(all[2].json(), json!({ "title": "Vips", "ref": vips, "days": 30 }));
     let entries = scene.entries("/in");
     assert!(entries.len() == 2 && entries.iter().all(|entry| entry["add"] == json!(["ZX-1"])), "{entries:?}");
 
@@ -83,9 +87,13 @@ fn the_partner_knows_audiences_from_first_to_last() {
     scene.people(0..1, "No");
     scene.world.server.settle();
     let paths: Vec<String> = scene.partner.calls("/").iter().map(|call| call.path.clone()).collect();
-    assert_eq!(paths, ["/lists", "/in"]);
-    let entry = &scene.entries("/in")[0];
-    assert_eq!((&entry["add"], &entry["remove"]), (&json!(["ZX-2"]), &json!(["ZX-1"])));
+    assert_eq!(paths[..2], ["/lists", "/in"]);
+    // In one message, or the exit before the receiver's word on the new audience was written down.
+    let entries = scene.entries("/in");
+    let all = |name: &str| -> Vec<Json> {
+        entries.iter().flat_map(|e| e[name].as_array().cloned().unwrap_or_default()).collect()
+    };
+    assert_eq!((all("add"), all("remove")), (vec![json!("ZX-2")], vec![json!("ZX-1")]), "{entries:?}");
 
     scene.world.unmap(&flow, 0);
     let gone = scene.partner.wait_for("/lists/ZX-1", 1).remove(0);
@@ -150,4 +158,64 @@ fn an_audience_that_the_partner_cannot_take_keeps_back_only_itself() {
     scene.world.server.settle();
     let entries = scene.entries("/in");
     assert_eq!((entries.len(), &entries[0]["add"]), (1, &json!(["ZX-1"])), "{entries:?}");
+}
+
+#[test]
+fn an_audience_that_comes_back_is_new_to_the_partner() {
+    let scene = Scene::new();
+    scene.partner.plan(naming());
+    let vips = scene.vips();
+    scene.people(0..2, "Vip");
+    let flow = scene.flow(&connected(&scene), &[&vips], &usual());
+    scene.partner.wait_for("/in", 1);
+    scene.world.server.settle();
+    scene.world.unmap(&flow, 0);
+    scene.partner.wait_for("/lists/ZX-1", 1);
+    scene.world.server.settle();
+    scene.partner.forget();
+    scene.world.map(&flow, &vips);
+    scene.partner.wait_for("/in", 1);
+    scene.world.server.settle();
+    let entries = scene.entries("/in");
+    assert!(entries.len() == 2 && entries.iter().all(|entry| entry["add"] == json!(["ZX-2"])), "{entries:?}");
+}
+
+#[test]
+fn a_farewell_is_said_again_until_it_is_heard() {
+    let mut scene = Scene::new();
+    scene.partner.plan(naming());
+    let vips = scene.vips();
+    let to = connected(&scene);
+    let flow = scene.flow(&to, &[&vips], &usual());
+    scene.partner.wait_for("/lists", 1);
+    scene.people(0..1, "Vip");
+    scene.partner.wait_for("/in", 1);
+    // What a changed connection means to the partner is told, too.
+    let path = format!("{FLOWS}/targetConnections/{}", to.target);
+    let etag = crate::scene::text(&scene.world.api.get(&path).ok()["items"][0], "etag");
+    let patch = json!([{ "op": "replace", "path": "/params", "value": { "region": "eu" } }]);
+    scene.world.server.advance("1m");
+    scene.world.api.send("PATCH", &path, Some(patch.to_string().into_bytes()), &[("if-match", &etag)]).ok();
+    assert_eq!(scene.partner.wait_for("/flows", 2)[1].method, "PUT");
+    scene.partner.forget();
+    scene.partner.plan(|_| crate::partner::status(500));
+    for (what, id) in [("flows", &flow), ("targetConnections", &to.target), ("connections", &to.base)] {
+        scene.world.api.call("DELETE", &format!("{FLOWS}/{what}/{id}"), None).ok();
+    }
+    scene.partner.wait_for("/lists/ZX-1", 1);
+    scene.partner.wait_for("/flows", 1);
+    scene.world.restart();
+    scene.partner.wait_for("/flows", 2);
+    scene.partner.plan(|_| ok());
+    let calls = |scene: &Scene| scene.partner.calls("/flows").len() + scene.partner.calls("/lists").len();
+    let before = calls(&scene);
+    let advance = || {
+        scene.world.server.advance("11m");
+        calls(&scene)
+    };
+    until("both are heard", advance, |count| *count >= before + 2);
+    let heard = calls(&scene);
+    scene.world.server.advance("2h");
+    scene.world.server.settle();
+    assert_eq!(calls(&scene), heard, "what was heard is not said again");
 }

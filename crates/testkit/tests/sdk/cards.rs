@@ -62,6 +62,7 @@ fn entered(schema: &Json) -> Json {
             continue;
         }
         let example = match name.as_str() {
+            "accountId" if rule["pattern"] == "^act_[0-9]+$" => json!("act_1234567890"),
             "accountId" | "advertiserId" => json!("1234567890"),
             "customerId" => json!("123-456-7890"),
             "externalIdField" => json!("Rivermouth__c"),
@@ -114,7 +115,7 @@ fn every_built_in_destination_can_be_set_up() {
             // Without audiences nothing leaves; what is required of the mapping is asked for with them.
             assert_eq!(scene.try_flow(&to, &[], &[]).status, 201, "{name}");
             let bare = scene.try_flow(&to, &[&vips], &[]);
-            assert!(bare.status == 400 && bare.text.contains("profileSelectors"), "{name}: {bare:?}");
+            assert!(bare.status == 400 && bare.text.contains("Selectors"), "{name}: {bare:?}");
         }
     }
 }

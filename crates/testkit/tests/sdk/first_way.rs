@@ -3,6 +3,7 @@
 use crate::partner::{Reply, ok, status};
 use crate::scene::{Connected, FLOWS, Scene, hashed, text, usual};
 use serde_json::{Value as Json, json};
+use testkit::until;
 
 fn fields() -> Json {
     json!({
@@ -151,7 +152,7 @@ fn a_busy_partner_is_asked_again_as_documented() {
     scene.partner.plan(move |_| Reply::Json(answers.next().unwrap_or(200), json!({})));
     scene.people(0..1, "Vip");
     scene.answered(&flow, 1);
-    for (by, count) in [("15s", 2), ("30s", 3)] {
+    for (by, count) in [("17s", 2), ("33s", 3)] {
         scene.world.server.advance(by);
         scene.answered(&flow, count);
     }
@@ -159,8 +160,46 @@ fn a_busy_partner_is_asked_again_as_documented() {
     scene.check_ledger(&flow, 0, 1);
     scene.people(1..2, "Vip");
     scene.answered(&flow, 4);
-    scene.world.server.advance("15s");
+    scene.world.server.advance("17s");
     scene.world.server.settle();
     scene.check_ledger(&flow, 1, 1);
     assert_eq!(scene.partner.calls("/in").len(), 5);
+}
+
+#[test]
+fn what_the_author_changes_holds_at_once_and_what_is_in_use_stays() {
+    let scene = Scene::new();
+    let server = scene.server(&json!({}));
+    let destination = scene.author("destinations", &Scene::destination(&server, &json!({})));
+    let to = scene.connect("Partner", &Json::Null, &json!({}));
+    let flow = scene.flow(&to, &[&scene.vips()], &usual());
+    scene.people(0..1, "Vip");
+    scene.world.server.settle();
+    let put = |kind: &str, id: &str, body: &Json| {
+        scene.world.api.call("PUT", &format!("{}/{kind}/{id}", crate::scene::AUTHORING), Some(body))
+    };
+    let mut changed = scene.world.api.get(&format!("{}/destination-servers/{server}", crate::scene::AUTHORING)).ok();
+    changed["urlBasedDestination"]["url"] = crate::scene::pebble(&format!("{}/new", scene.partner.url));
+    put("destination-servers", &server, &changed).ok();
+    scene.people(1..2, "Vip");
+    scene.world.server.settle();
+    assert_eq!((scene.partner.calls("/in").len(), scene.partner.calls("/new").len()), (1, 1));
+    for (kind, id) in [("destinations", &destination), ("destination-servers", &server)] {
+        let path = format!("{}/{kind}/{id}", crate::scene::AUTHORING);
+        let refused = scene.world.api.call("DELETE", &path, None).expect(400);
+        assert!(refused.text.contains("in use"), "{refused:?}");
+    }
+    // A namespace that is mapped goes away, and its transformation: nobody is sent until it is back.
+    let good = Scene::destination(&server, &json!({}));
+    let mut body = good.clone();
+    body["identityNamespaces"] = json!({ "phone": { "acceptedGlobalNamespaces": { "Phone": {} } } });
+    put("destinations", &destination, &body).ok();
+    scene.people(2..3, "Vip");
+    until("it waits", || scene.world.ledger(&flow), |ledger| ledger["waiting"] == json!(1));
+    assert!(scene.world.server.log().contains("takes none of the identities"), "{}", scene.world.server.log());
+    put("destinations", &destination, &good).ok();
+    scene.world.server.settle();
+    scene.check_ledger(&flow, 3, 0);
+    let ids: Vec<Json> = scene.entries("/new").iter().map(|entry| entry["ids"].clone()).collect();
+    assert_eq!(ids, [json!([hashed(1)]), json!([hashed(2)])]);
 }

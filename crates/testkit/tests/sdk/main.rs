@@ -7,6 +7,7 @@ mod crashes;
 mod first_way;
 mod hostile;
 mod lookups;
+mod mapping;
 mod outcomes;
 mod partner;
 mod publishing;

@@ -8,15 +8,13 @@ use delivery::{Access, AccessFuture, Authorize, Refusal};
 use destination::config::{CustomerAuthentication, DestinationConfig};
 use engine::Engine;
 use flows::SdkTarget;
+use flows::connections::TOKENS;
 use model::{Collection, SandboxId, SmolStr};
 use parking_lot::Mutex;
 use partner::{Account, Grant, Line, Sink, StaticKind, TokenSet, Tokens, UserContext};
 use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// Where the tokens of an account lie in the document of its base connection.
-const TOKENS: &str = "_tokens";
 
 type KeyOfAccount = (SandboxId, SmolStr, SmolStr);
 
@@ -47,15 +45,13 @@ impl AccountOf {
 pub(in crate::server) struct Accounts {
     engine: Arc<Engine>,
     keyring: Arc<access::Keyring>,
-    runtime: tokio::runtime::Handle,
     /// By sandbox, base connection and connection spec: what it was made from, and the account.
     known: Mutex<HashMap<KeyOfAccount, (AccountOf, Account)>>,
 }
 
 impl Accounts {
-    /// To be called within the runtime.
     pub(in crate::server) fn new(engine: Arc<Engine>, keyring: Arc<access::Keyring>) -> Accounts {
-        Accounts { engine, keyring, runtime: tokio::runtime::Handle::current(), known: Mutex::default() }
+        Accounts { engine, keyring, known: Mutex::default() }
     }
 
     /// The account; the same one as before while nothing of it has changed.
@@ -122,23 +118,26 @@ impl Accounts {
 
     /// Writes new tokens into the base connection.
     fn sink(&self, sandbox: SandboxId, of: &AccountOf) -> Sink {
-        let (engine, keyring, runtime) = (self.engine.clone(), self.keyring.clone(), self.runtime.clone());
-        let id = of.base_connection_id.clone();
+        let (engine, keyring, of) = (self.engine.clone(), self.keyring.clone(), of.clone());
         Arc::new(move |set: TokenSet| {
             let sealed = keyring.seal(&set.to_json().to_string());
-            let (engine, id) = (engine.clone(), id.clone());
-            runtime.spawn(async move { keep_tokens(&engine, sandbox, &id, sealed).await });
+            let (engine, of) = (engine.clone(), of.clone());
+            Box::pin(async move {
+                keep_tokens(&engine, sandbox, &of.base_connection_id, Some(&of.sealed), sealed).await;
+            })
         })
     }
 
     /// Tokens that a login gave: used from now on, and kept.
     pub(super) async fn take_login(&self, sandbox: SandboxId, base_connection_id: &str, set: TokenSet) {
         let sealed = self.keyring.seal(&set.to_json().to_string());
-        keep_tokens(&self.engine, sandbox, base_connection_id, sealed).await;
+        keep_tokens(&self.engine, sandbox, base_connection_id, None, sealed).await;
         let of_it = |(key, _): &(&KeyOfAccount, &(AccountOf, Account))| key.0 == sandbox && key.1 == base_connection_id;
-        for (_, (_, account)) in self.known.lock().iter().filter(of_it) {
+        let accounts: Vec<Account> =
+            self.known.lock().iter().filter(of_it).map(|(_, (_, account))| account.clone()).collect();
+        for account in accounts {
             if let Account::OAuth2(tokens) = account {
-                tokens.replace(set.clone());
+                tokens.replace(set.clone()).await;
             }
         }
     }
@@ -155,10 +154,13 @@ pub(super) enum Way {
     Grant(Grant),
 }
 
-/// Writes a sealed token set into a base connection.
-pub(in crate::server) async fn keep_tokens(engine: &Engine, sandbox: SandboxId, id: &str, sealed: String) {
+/// Writes a sealed token set into a base connection, unless its account is no longer the one of these
+/// (sealed) parameters.
+async fn keep_tokens(engine: &Engine, sandbox: SandboxId, id: &str, account: Option<&Json>, sealed: String) {
     let changed = engine.control().change(|docs| {
-        let Some(doc) = docs.get(sandbox, Collection::BaseConnection, id) else { return Ok::<_, String>((vec![], ())) };
+        let doc = docs.get(sandbox, Collection::BaseConnection, id);
+        let same = |doc: &&Arc<model::Doc>| account.is_none_or(|params| doc.body["auth"]["params"] == *params);
+        let Some(doc) = doc.filter(same) else { return Ok::<_, String>((vec![], ())) };
         let mut body = doc.body.clone();
         body[TOKENS] = Json::String(sealed.clone());
         Ok((vec![model::DocChange::put(sandbox, Collection::BaseConnection, doc.id.clone(), body, "tokens")], ()))

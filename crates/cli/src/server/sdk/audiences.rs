@@ -25,6 +25,8 @@ use tokio::sync::{Notify, mpsc, watch};
 
 /// The first wait after a failure, and the longest.
 const WAIT_MS: (i64, i64) = (5_000, 600_000);
+/// After so many failures a receiver is no longer told what is gone: a day, at the longest wait.
+const FAREWELLS_MAX: u32 = 150;
 /// Calls under way at the same time.
 const CALLS_MAX: usize = 8;
 
@@ -189,7 +191,7 @@ impl AudienceKeeper {
         let next = json!({ "told": true, "updated": target.updated_ms, "target": keepsake });
         match known(&own) {
             Some(doc) if told(&doc.body) => {
-                if doc.body["updated"] != next["updated"] {
+                if doc.body["updated"] != next["updated"] || doc.body["target"] != next["target"] {
                     return Ok(vec![job(own, Event::UpdateDestination, context, next)]);
                 }
             }
@@ -225,11 +227,25 @@ impl AudienceKeeper {
     /// What is no longer mapped, or whose flow is gone.
     fn farewells(&self, place: &Place<'_>, catalog: &authoring::Catalog, wanted: &HashSet<SmolStr>) -> Vec<Job> {
         let docs = place.docs.iter(place.sandbox, Collection::AudienceAlias);
-        let gone = docs.filter(|doc| !wanted.contains(&doc.id));
-        gone.filter_map(|doc| {
-            let audience = doc.id.split_once('/').map(|(_, audience)| audience).unwrap_or_default();
+        let gone: Vec<_> = docs.filter(|doc| !wanted.contains(&doc.id)).collect();
+        let names = |id: &SmolStr| id.split_once('/').map(|(flow, audience)| (flow.to_owned(), audience.to_owned()));
+        let with_audiences: HashSet<String> = gone
+            .iter()
+            .filter_map(|doc| names(&doc.id).filter(|(_, audience)| !audience.is_empty()))
+            .map(|(flow, _)| flow)
+            .collect();
+        let due = gone.into_iter().filter_map(|doc| {
+            let (flow, audience) = names(&doc.id)?;
+            // The dataflow goes after its audiences.
+            let waits = audience.is_empty() && with_audiences.contains(&flow);
+            (!waits).then_some((doc, flow, audience))
+        });
+        due.filter_map(|(doc, flow, audience)| {
             let event = if audience.is_empty() { Event::DeleteDestination } else { Event::Delete };
-            let kept = &doc.body["target"];
+            // What is written down with the dataflow is newer than what the audience began with.
+            let own = place.docs.get(place.sandbox, Collection::AudienceAlias, &doc_id(&flow, ""));
+            let own = own.map(|own| &own.body["target"]).filter(|target| target.is_object());
+            let kept = own.unwrap_or(&doc.body["target"]);
             let entry = catalog.entry(kept["connectionSpecId"].as_str().unwrap_or_default());
             let ready = entry.and_then(|entry| {
                 let prepared = self.sdk.prepared(entry).ok()?;
@@ -244,7 +260,7 @@ impl AudienceKeeper {
                 return None;
             };
             if !audience.is_empty() {
-                context.segment = Some(segment(audience, &doc.body));
+                context.segment = Some(segment(&audience, &doc.body));
             }
             let (sandbox, id) = (place.sandbox, doc.id.clone());
             Some(Job { sandbox, id, event, template, context, account, next: None, validate: false })
@@ -300,9 +316,15 @@ impl AudienceKeeper {
                 let mut waits = self.waits.lock();
                 let failures = waits.get(&key).map_or(0, |(n, _)| *n);
                 let wait = (WAIT_MS.0 << failures.min(10)).min(WAIT_MS.1).max(error.retry_after_ms.unwrap_or(0));
-                waits.insert(key, (failures + 1, Timestamp(self.clock.now().0.saturating_add(wait))));
                 tracing::warn!(id = %id, error = error.message, "the receiver was told in vain");
-                Some(error.message.clone())
+                if next.is_none() && failures + 1 >= FAREWELLS_MAX {
+                    waits.remove(&key);
+                    tracing::error!(id = %id, "the receiver is no longer told that this is gone");
+                    None
+                } else {
+                    waits.insert(key, (failures + 1, Timestamp(self.clock.now().0.saturating_add(wait))));
+                    Some(error.message.clone())
+                }
             }
         };
         let alias = result.ok().flatten().and_then(|answer| answer.external_audience_id().map(str::to_owned));

@@ -143,6 +143,9 @@ impl Sdk {
     ) -> Result<Batching, String> {
         let entry = catalog.entry(&target.connection_spec_id).ok_or("the destination has left the catalog")?;
         let prepared = self.prepared(entry)?;
+        if prepared.config.schema.identity_required && target.mapping.identities.is_empty() && !plan.audiences.is_empty() {
+            return Err("the destination takes none of the identities that the flow maps; map one that it takes".into());
+        }
         let account = self.account(place, &AccountOf::of(target), &prepared)?;
         let customer_data = self.unsealed(&target.customer_data)?;
         let facts = json!({
