@@ -46,8 +46,9 @@ pub type BackupJob = dyn Fn(&std::path::Path) -> Result<serde_json::Value, Strin
 
 /// See [`Parts::instance_test`]: given a sandbox, a flow id and profiles in the source schema (sample profiles
 /// when there are none), gives `{results, inputProfiles}` (destination-sdk.md §2.12).
-pub type InstanceTest =
-    dyn Fn(SandboxId, String, Option<Vec<serde_json::Value>>) -> Answer<Result<serde_json::Value, ApiError>> + Send + Sync;
+pub type InstanceTest = dyn Fn(SandboxId, String, Option<Vec<serde_json::Value>>) -> Answer<Result<serde_json::Value, ApiError>>
+    + Send
+    + Sync;
 
 /// See [`Parts::live_lists`]: `None` when the list cannot be had now.
 pub type LiveLists = dyn Fn(LiveList) -> Answer<Option<Vec<String>>> + Send + Sync;

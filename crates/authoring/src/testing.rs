@@ -155,7 +155,9 @@ pub fn preview_files(docs: &DocSet, caller: &Caller<'_>, catalog: &Catalog, id: 
     let context =
         pebble::Value::map([(pebble::Key::from("customerData"), pebble::Value::from(&target.body["params"]))]);
     let print = |name: &str, templated: &Templated| {
-        templated.render(&context, &pebble::Limits::default()).map_err(|error| Error::field(name, error.to_string()))
+        templated
+            .render(&context, &pebble::Limits::default())
+            .map_err(|error| Error::field(name, error.without_value().to_string()))
     };
     let file_type = server.file_configurations.file_type.as_ref();
     let extension =

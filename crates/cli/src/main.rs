@@ -37,18 +37,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(settings::add_flags(Command::new("serve").about("Run the server")))
-        .subcommand(
-            Command::new("demo")
-                .about("Run the main job on 69,659 real purchases and show what happened")
-                .arg(Arg::new("exit").long("exit").action(ArgAction::SetTrue).help("Stop when done"))
-                .arg(
-                    Arg::new("data-dir")
-                        .long("data-dir")
-                        .value_name("DIR")
-                        .help("Fresh directory [default: a temporary one]"),
-                )
-                .arg(json()),
-        )
+        .subcommand(demo_command().arg(json()))
         .subcommand(settings::add_flags(
             Command::new("rebuild").about("Make the store anew from snapshot and log; the server must be stopped"),
         ))
@@ -114,14 +103,22 @@ fn command() -> Command {
         )
         .subcommand(template::command())
         .subcommand(Command::new("settings").about("Print the manual page of all settings"))
-        .subcommand(
-            Command::new("completions").about("Print shell completions").arg(
-                Arg::new("shell")
-                    .required(true)
-                    .value_name("SHELL")
-                    .value_parser(clap::value_parser!(clap_complete::Shell)),
-            ),
-        )
+        .subcommand(completions_command())
+}
+
+fn demo_command() -> Command {
+    let help = "Fresh directory [default: a temporary one]";
+    Command::new("demo")
+        .about("Run the main job on 69,659 real purchases and show what happened")
+        .arg(Arg::new("exit").long("exit").action(ArgAction::SetTrue).help("Stop when done"))
+        .arg(Arg::new("data-dir").long("data-dir").value_name("DIR").help(help))
+}
+
+fn completions_command() -> Command {
+    let shells = clap::value_parser!(clap_complete::Shell);
+    Command::new("completions")
+        .about("Print shell completions")
+        .arg(Arg::new("shell").required(true).value_name("SHELL").value_parser(shells))
 }
 
 #[global_allocator]

@@ -39,6 +39,8 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// The body, or its beginning if it is longer than what is read.
     pub body: Vec<u8>,
+    /// Whether the body is longer than what was read of it.
+    pub cut: bool,
     pub(crate) retry_after_ms: Option<i64>,
 }
 
@@ -92,8 +94,9 @@ pub(crate) async fn send_for(
     let retry_after_ms = asked_to_wait(&response, clock);
     // The status decides. A body that does not end is left, and its connection with it.
     let headers = std::mem::take(response.headers_mut());
-    let body = tokio::time::timeout(timeout, read_body(response, body_max)).await.unwrap_or_default();
-    Ok(Answer { status, headers, body, retry_after_ms })
+    let read = tokio::time::timeout(timeout, read_body(response, body_max)).await;
+    let (body, cut) = read.unwrap_or_else(|_| (Vec::new(), true));
+    Ok(Answer { status, headers, body, cut, retry_after_ms })
 }
 
 /// Sends a request where it may go, and waits for the head of the answer.
@@ -119,17 +122,18 @@ pub(crate) fn asked_to_wait(response: &Response, clock: &Clock) -> Option<i64> {
     retry_after.and_then(|text| retry_after_ms(text, clock.now()))
 }
 
-async fn read_body(mut response: Response, max: usize) -> Vec<u8> {
+/// The body up to a length, and whether there was more.
+async fn read_body(mut response: Response, max: usize) -> (Vec<u8>, bool) {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
         let chunk: Bytes = chunk;
         if body.len() + chunk.len() > max {
             body.extend_from_slice(&chunk[..max - body.len()]);
-            break;
+            return (body, true);
         }
         body.extend_from_slice(&chunk);
     }
-    body
+    (body, false)
 }
 
 impl Failure {

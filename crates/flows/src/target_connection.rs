@@ -98,12 +98,17 @@ pub fn patch(
 }
 
 /// What a change would make of a connection: connection spec id, base connection id, params. For those who
-/// ask the receiving system before [`patch`]; `None` where the change is refused anyway.
+/// ask the receiving system before [`patch`]; `None` where more than params is changed. Spec and base are the
+/// stored ones: a request cannot have another receiver asked.
 pub fn patched(docs: &DocSet, caller: &Caller<'_>, id: &str, body: &Json) -> Option<(String, String, Json)> {
     let doc = docs.get(caller.sandbox, KIND, id)?;
-    let next = json_patch::apply(&doc.body, &json_patch::parse(body).ok()?).ok()?;
+    let operations = json_patch::parse(body).ok()?;
+    if !operations.iter().all(|operation| operation.path == "/params" || operation.path.starts_with("/params/")) {
+        return None;
+    }
+    let next = json_patch::apply(&doc.body, &operations).ok()?;
     let text = |value: &Json| value.as_str().map(str::to_owned);
-    Some((text(&next["connectionSpec"]["id"])?, text(&next["baseConnectionId"])?, next["params"].clone()))
+    Some((text(&doc.body["connectionSpec"]["id"])?, text(&doc.body["baseConnectionId"])?, next["params"].clone()))
 }
 
 /// `DELETE /targetConnections/{id}`: refused while a flow uses it.

@@ -89,7 +89,7 @@ pub struct CallError {
     pub message: String,
     /// Whether waiting may help.
     pub retry: bool,
-    /// The status of the answer, where there was one.
+    /// The status of the receiver's own answer, where there was one; never that of a token endpoint.
     pub status: Option<u16>,
     /// How long the other side asks to wait.
     pub retry_after_ms: Option<i64>,
@@ -213,7 +213,8 @@ impl Call<'_> {
             let authorization = self.account.authorization(line, refused).await.map_err(|failure| Failed {
                 message: failure.message,
                 retry: failure.retry,
-                status: failure.status,
+                // What a token endpoint said is no answer of the receiver.
+                status: None,
                 retry_after_ms: failure.retry_after_ms,
             })?;
             let mut draft = self.draft().map_err(Failed::settings)?;

@@ -47,6 +47,13 @@ pub struct Error {
     pub source_line: Box<str>,
 }
 
+impl Error {
+    /// The same without the value that failed and the name near it: both can be somebody's data.
+    pub fn without_value(&self) -> Error {
+        Error { value: None, suggestion: None, ..self.clone() }
+    }
+}
+
 impl std::error::Error for Error {}
 
 impl fmt::Display for Error {
@@ -211,4 +218,19 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_can_be_left_out() {
+        let mut fault = fault("is no date").given("s3cret");
+        fault.suggestion = Some("s3cret-2".to_owned());
+        let error = fault.finish(Phase::Render, "body", "{{ x | date }}");
+        assert!(error.to_string().contains("(value: s3cret)"));
+        let shown = error.without_value().to_string();
+        assert!(shown.contains("is no date") && !shown.contains("s3cret"), "{shown}");
+    }
 }

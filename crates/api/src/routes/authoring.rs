@@ -72,7 +72,8 @@ fn collection(kind: Kind) -> axum::routing::MethodRouter<App> {
         read(&app, &requester, |docs, caller, _| Ok(authored::list(docs, caller, kind)))
     };
     let create = async move |State(app): State<App>, requester: Requester, JsonBody(body): JsonBody| {
-        change(&app, &requester, 200, |docs, caller, outside| authored::create(docs, caller, kind, &body, outside)).await
+        change(&app, &requester, 200, |docs, caller, outside| authored::create(docs, caller, kind, &body, outside))
+            .await
     };
     get(list).post(create)
 }
@@ -81,15 +82,13 @@ fn member(kind: Kind) -> axum::routing::MethodRouter<App> {
     let one = async move |State(app): State<App>, requester: Requester, Path(id): Path<String>| {
         read(&app, &requester, |docs, caller, _| authored::get(docs, caller, kind, &id))
     };
-    let replace = async move |State(app): State<App>,
-                              requester: Requester,
-                              Path(id): Path<String>,
-                              JsonBody(body): JsonBody| {
-        let replace = |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| {
-            authored::replace(docs, caller, kind, &id, &body, outside)
+    let replace =
+        async move |State(app): State<App>, requester: Requester, Path(id): Path<String>, JsonBody(body): JsonBody| {
+            let replace = |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| {
+                authored::replace(docs, caller, kind, &id, &body, outside)
+            };
+            change(&app, &requester, 200, replace).await
         };
-        change(&app, &requester, 200, replace).await
-    };
     let delete = async move |State(app): State<App>, requester: Requester, Path(id): Path<String>| {
         let delete = |docs: &DocSet, caller: &Caller<'_>| {
             Ok::<(Vec<DocChange>, ()), authoring::Error>((authored::delete(docs, caller, kind, &id)?, ()))
@@ -131,27 +130,33 @@ async fn sample_template(
 }
 
 async fn render(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Answer {
-    read(&app, &requester, |docs, caller, catalog| trial::render(docs, caller, catalog, &body))
+    aside(move || read(&app, &requester, |docs, caller, catalog| trial::render(docs, caller, catalog, &body))).await
 }
 
 async fn render_fields(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Answer {
-    read(&app, &requester, |docs, caller, catalog| trial::render_fields(docs, caller, catalog, &body))
+    aside(move || read(&app, &requester, |docs, caller, catalog| trial::render_fields(docs, caller, catalog, &body)))
+        .await
+}
+
+/// Runs long work where it holds up no other request.
+async fn aside(job: impl FnOnce() -> Answer + Send + 'static) -> Answer {
+    let done = tokio::task::spawn_blocking(job).await;
+    done.unwrap_or_else(|_| {
+        Err(ApiError::problem(500, "about:blank", "InternalServerError", "the rendering broke off"))
+    })
 }
 
 /// Sends profiles through a flow, as an export would be sent; for files, shows the names that they would get.
-async fn test_instance(
-    State(app): State<App>,
-    requester: Requester,
-    Path(id): Path<String>,
-    bytes: Bytes,
-) -> Answer {
+async fn test_instance(State(app): State<App>, requester: Requester, Path(id): Path<String>, bytes: Bytes) -> Answer {
     let profiles = test_profiles(&bytes)?;
     let files = app.read(&requester, |docs, caller| {
         authoring::preview_files(docs, caller, &app.catalogs.get(docs, caller.sandbox), &id)
     })?;
     if let Some(files) = files {
         return match profiles {
-            Some(_) => Err(bad_request("file exports are not served yet: leave profiles out to see the names of files")),
+            Some(_) => {
+                Err(bad_request("file exports are not served yet: leave profiles out to see the names of files"))
+            }
             None => ok(&files),
         };
     }
@@ -198,7 +203,9 @@ async fn test_results(
     Query(pairs): Parameters,
 ) -> Answer {
     let known = |docs: &DocSet, caller: &Caller<'_>| {
-        [Collection::Flow, Collection::TargetConnection].iter().any(|kind| docs.get(caller.sandbox, *kind, &id).is_some())
+        [Collection::Flow, Collection::TargetConnection]
+            .iter()
+            .any(|kind| docs.get(caller.sandbox, *kind, &id).is_some())
     };
     if !app.read(&requester, |docs, caller| Ok::<_, ApiError>(known(docs, caller)))? {
         let detail = format!("there is no destination instance {id:?} in this sandbox");

@@ -82,7 +82,8 @@ fn read(
     f: impl FnOnce(&DocSet, &Caller<'_>, &Outside<'_>) -> flows::Result<Json>,
 ) -> Answer {
     let none = Live::default();
-    ok(&app.read(requester, |docs, caller| with_outside(app, docs, caller, &none, |outside| f(docs, caller, outside)))?)
+    ok(&app
+        .read(requester, |docs, caller| with_outside(app, docs, caller, &none, |outside| f(docs, caller, outside)))?)
 }
 
 async fn decide(
@@ -107,13 +108,7 @@ async fn decide_with(
     Ok(respond(status, &body, &headers, "application/json"))
 }
 
-fn with_outside<T>(
-    app: &App,
-    docs: &DocSet,
-    caller: &Caller<'_>,
-    live: &Live,
-    f: impl FnOnce(&Outside<'_>) -> T,
-) -> T {
+fn with_outside<T>(app: &App, docs: &DocSet, caller: &Caller<'_>, live: &Live, f: impl FnOnce(&Outside<'_>) -> T) -> T {
     let hint = "the operator can allow it with --allow-targets or --allow-private-targets";
     f(&Outside {
         seal: &|secret| app.keyring.seal(secret),
@@ -274,8 +269,9 @@ async fn create_target(State(app): State<App>, requester: Requester, Body(body):
     let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
     let (spec, base) = (text(&body["connectionSpec"]["id"]), text(&body["baseConnectionId"]));
     let live = live_values(&app, requester.sandbox, &spec, &base, &body["params"]).await;
-    let create =
-        |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| target_connections::create(docs, caller, &body, outside);
+    let create = |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| {
+        target_connections::create(docs, caller, &body, outside)
+    };
     decide_with(&app, &requester, &live, create).await
 }
 
@@ -291,9 +287,8 @@ async fn patch_target(
     Body(body): Body,
 ) -> Answer {
     let tag = if_match(&headers);
-    let patched = app.read(&requester, |docs, caller| {
-        Ok::<_, ApiError>(target_connections::patched(docs, caller, &id, &body))
-    })?;
+    let patched =
+        app.read(&requester, |docs, caller| Ok::<_, ApiError>(target_connections::patched(docs, caller, &id, &body)))?;
     let live = match patched {
         Some((spec, base, params)) => live_values(&app, requester.sandbox, &spec, &base, &params).await,
         None => Live::default(),

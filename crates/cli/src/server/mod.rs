@@ -1,7 +1,8 @@
 //! One running server: all rooms wired together over a data directory.
 //!
 //! Start: lock the directory, open log and store, bring the state up to the log, listen. Stop: no
-//! new requests, running attempts finish, workers end after the batch in hand, the store is synced.
+//! new requests, running attempts and calls about audiences finish, workers end after the batch in
+//! hand, the store is synced.
 
 mod compiler;
 mod destinations;
@@ -18,10 +19,10 @@ use api::{App, Parts};
 use authoring::Catalogs;
 use compiler::PlanCompiler;
 use delivery::Delivery;
+use destinations::Destinations;
 use engine::Engine;
 use keeper::Keeper;
 use model::{Caller, Collection, SandboxId};
-use destinations::Destinations;
 use outbox::EngineOutbox;
 use rows::ReopeningStore;
 use sdk::{Accounts, AudienceKeeper, ConnectionLogins, Sdk};
@@ -48,6 +49,8 @@ pub(crate) struct Server {
     keeper: Arc<Keeper>,
     shutdown: watch::Sender<bool>,
     serving: tokio::task::JoinHandle<()>,
+    /// Tells receivers of their audiences.
+    telling: tokio::task::JoinHandle<()>,
     directory: DataDir,
 }
 
@@ -80,7 +83,7 @@ impl Server {
         let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         let (shutdown, stopped) = watch::channel(false);
         keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
-        tokio::spawn(audiences.run(stopped.clone()));
+        let telling = tokio::spawn(audiences.clone().run(stopped.clone()));
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let app = App::new(Parts {
             ingest: Arc::new(ingest::Ingest::new(
@@ -96,7 +99,7 @@ impl Server {
             delivery: delivery.clone(),
             instance_test: instance_test(&engine, &sdk, &catalogs, &delivery),
             live_lists: live_lists(&engine, &sdk, &catalogs),
-            logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), &url)),
+            logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), audiences, &url)),
             catalogs,
             backup: {
                 let keeper = keeper.clone();
@@ -106,7 +109,7 @@ impl Server {
         let serving = tokio::spawn(serve(listener, api::router(app), stopped));
         write_marker(directory.root(), &url)?;
         tracing::info!(%url, data = %directory.root().display(), "listening");
-        Ok(Server { url, fresh_credentials, engine, delivery, store, keeper, shutdown, serving, directory })
+        Ok(Server { url, fresh_credentials, engine, delivery, store, keeper, shutdown, serving, telling, directory })
     }
 
     /// Stops in order; what was acknowledged is kept.
@@ -119,6 +122,12 @@ impl Server {
         }
         if !self.delivery.drain(DRAIN).await {
             tracing::warn!("some deliveries did not end in time; they are sent again after the next start");
+        }
+        // It drains its own calls for at most as long; what they gave is written while the engine still runs.
+        let telling = self.telling.abort_handle();
+        if tokio::time::timeout(DRAIN, self.telling).await.is_err() {
+            telling.abort();
+            tracing::warn!("what receivers answered about audiences could not be written down in time");
         }
         let (engine, store) = (self.engine, self.store);
         let ended = tokio::task::spawn_blocking(move || {
@@ -170,9 +179,7 @@ fn instance_test(
 fn live_lists(engine: &Arc<Engine>, sdk: &Sdk, catalogs: &Arc<Catalogs>) -> Arc<api::LiveLists> {
     let (engine, sdk, catalogs) = (engine.clone(), sdk.clone(), catalogs.clone());
     let kept = Arc::<partner::Lookups>::default();
-    Arc::new(move |list| {
-        Box::pin(sdk::live_list(engine.clone(), sdk.clone(), catalogs.clone(), kept.clone(), list))
-    })
+    Arc::new(move |list| Box::pin(sdk::live_list(engine.clone(), sdk.clone(), catalogs.clone(), kept.clone(), list)))
 }
 
 /// File that tells commands where the server of a data directory listens.

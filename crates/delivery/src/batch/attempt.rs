@@ -93,7 +93,7 @@ async fn send(
     access: &Access,
 ) -> Result<Exchange, Trouble> {
     let composed = target.batching.instance.with_auth_data(&access.auth_data).compose(group, slices);
-    let request = composed.map_err(|error| Trouble::Unsaid(error.to_string()))?;
+    let request = composed.map_err(|error| Trouble::Unsaid(error.without_value().to_string()))?;
     let built = build(&request, id, access)?;
     let answer = target.send(built).await?;
     Ok(Exchange { request, answer })

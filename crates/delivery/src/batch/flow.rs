@@ -4,7 +4,7 @@
 //! outcomes to the reporter, metrics. All decisions are made in this one task.
 //!
 //! Always: as in the flow of single exports (`flow.rs`); besides, what was cut into pieces by one
-//! design of a destination is forgotten and read again when another design takes its place.
+//! design of a destination, or by one mapping, is forgotten and read again when another takes its place.
 
 use super::attempt::{self, Parcel, Verdict};
 use super::gather::{Caps, Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
@@ -154,8 +154,7 @@ impl Flow {
             (Some(_), None) => self.forget(),
             (None, Some(_)) => self.resuming = true,
             (Some(old), Some(new)) => {
-                let same = std::ptr::eq(old.batching.instance.design(), new.batching.instance.design());
-                if was_disabled || !same {
+                if was_disabled || !new.batching.instance.continues(&old.batching.instance) {
                     self.forget();
                     self.resuming = true;
                 } else {
@@ -434,7 +433,10 @@ fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is
     };
     match verdict {
         Verdict::Unsaid(reason) => bisect(reason),
-        Verdict::Failed(failure) if failure.retry => retry_or_die(failure.reason, failure.retry_after_ms),
+        // A token that cannot be had now, or a login that is missing, can be mended by a person.
+        Verdict::Failed(failure) if failure.retry || failure.class == Class::Token => {
+            retry_or_die(failure.reason, failure.retry_after_ms)
+        }
         Verdict::Failed(failure) => Ended::Dead(failure.reason.into()),
         Verdict::Judged { judgement, retry_after_ms, .. } => match judgement {
             Judgement::AllDelivered => Ended::Delivered,

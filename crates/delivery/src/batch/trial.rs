@@ -1,5 +1,8 @@
 //! Sends given profiles at once and shows what was said and answered: the test of an instance
 //! (destination-sdk.md §2.12). Nothing of it touches the outbox.
+//!
+//! Always: a bounded number of calls; messages past it are counted, not sent. Of a long answer the beginning is
+//! kept, as of every answer to a delivery, and [`Answer::cut`] says so.
 
 use super::attempt::{self, Trouble};
 use super::target::Target;
@@ -8,12 +11,17 @@ use destination::message::{self, GroupKey, Slice, TargetProfile, chunk};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Calls of one test at most.
+const CALLS_MAX: usize = 100;
+
 /// What one group led to.
 pub struct Trial {
     /// The group.
     pub group: Arc<GroupKey>,
     /// One call per message, in order.
     pub calls: Vec<Call>,
+    /// Messages that were not sent, since a test makes so many calls and no more.
+    pub not_sent: usize,
 }
 
 /// One request and its answer.
@@ -37,20 +45,28 @@ pub(crate) async fn run(target: &Target, profiles: &[TargetProfile], id: impl Fn
     }
     let users_max = target.caps().users_max;
     let mut trials = Vec::new();
+    let mut calls_left = CALLS_MAX;
     for group in order {
         let slices = groups.remove(&group).unwrap_or_default();
         let mut calls = Vec::new();
+        let mut not_sent = 0;
         for range in chunk(slices.iter().map(|s| s.users), users_max) {
+            if calls_left == 0 {
+                not_sent += 1;
+                continue;
+            }
+            calls_left -= 1;
             let slices: Vec<&Slice> = slices[range].iter().collect();
             calls.push(match attempt::exchange(target, &group, &slices, id()).await {
                 Ok(exchange) => Call { request: Some(exchange.request), answer: Ok(exchange.answer) },
                 Err(Trouble::Failed(failure)) => {
-                    Call { request: instance.compose(&group, &slices).ok(), answer: Err(failure.reason) }
+                    let request = instance.compose(&group, &slices).ok();
+                    Call { request, answer: Err(failure.reason) }
                 }
                 Err(Trouble::Unsaid(reason)) => Call { request: None, answer: Err(reason) },
             });
         }
-        trials.push(Trial { group, calls });
+        trials.push(Trial { group, calls, not_sent });
     }
     trials
 }

@@ -67,6 +67,11 @@ pub fn check_links(destination: &DestinationConfig, find: Find<'_>) -> Vec<Fault
         faults.push(Fault::new("destinationDelivery", message));
     }
     let has_files = files.contains(&true);
+    if destination.deliveries.len() > 1 && !has_files && !files.is_empty() {
+        let given = destination.deliveries.len();
+        let message = format!("a streaming destination delivers to one server: must hold one entry; given {given}");
+        faults.push(Fault::new("destinationDelivery[1]", message));
+    }
     if !files.is_empty() {
         kind_faults(destination, has_files, &mut faults);
     }

@@ -68,6 +68,17 @@ impl fmt::Display for ComposeError {
 
 impl std::error::Error for ComposeError {}
 
+impl ComposeError {
+    /// The same without the value that failed, which can be a secret or somebody's data.
+    pub fn without_value(&self) -> ComposeError {
+        let fault = match &self.fault {
+            ComposeFault::Render(error) => ComposeFault::Render(Box::new(error.without_value())),
+            other => other.clone(),
+        };
+        ComposeError { template: self.template.clone(), fault }
+    }
+}
+
 impl Instance {
     /// Renders the request of one message. All slices are of `group`.
     pub fn compose(&self, group: &GroupKey, slices: &[&Slice]) -> Result<Request, ComposeError> {

@@ -25,6 +25,7 @@ pub struct Instance {
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) design: Arc<Design>,
+    pub(crate) mapping: Mapping,
     pub(crate) id: SmolStr,
     pub(crate) customer_data: Value,
     pub(crate) destination: Value,
@@ -77,11 +78,13 @@ pub struct Setup<'a> {
 impl Parts {
     fn new(design: Arc<Design>, setup: Setup<'_>) -> Parts {
         let identities = target_namespaces(&design, &setup.mapping);
+        let mapping = setup.mapping.clone();
         let attributes = setup.mapping.attributes.into_iter();
         let attributes = attributes.map(|map| Attribute { key: Key::from(map.target.clone()), map }).collect();
         let facts = setup.facts.as_object().into_iter().flatten();
         let facts: Vec<_> = facts.map(|(n, v)| (SmolStr::new(n), Value::from(v))).collect();
         Parts {
+            mapping,
             id: setup.id,
             customer_data: Value::from(setup.customer_data),
             destination: setup.aliases.destination(&facts),
@@ -119,6 +122,15 @@ impl Instance {
     /// The same flow with new `authData`, e.g. after a token was refreshed.
     pub fn with_auth_data(&self, auth_data: &Json) -> Instance {
         Instance { parts: self.parts.clone(), auth: Value::from(auth_data) }
+    }
+
+    /// Whether what was cut for `before` may still be sent by this one: the destination and the mapping are the
+    /// same, and no audience was taken away.
+    pub fn continues(&self, before: &Instance) -> bool {
+        let (now, then) = (&self.parts, &before.parts);
+        Arc::ptr_eq(&now.design, &then.design)
+            && now.mapping == then.mapping
+            && then.aliases.audiences().iter().all(|a| now.aliases.position(&a.namespace, &a.id).is_some())
     }
 
     /// The destination.

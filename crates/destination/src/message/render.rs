@@ -20,6 +20,27 @@ use serde_json::{Map, Value as Json, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// Bytes that one answer may hold: what was rendered, and the profiles that are shown with it.
+const ANSWER_BYTES_MAX: usize = 32 << 20;
+
+/// What is left of the bytes of one answer.
+struct Budget(usize);
+
+impl Budget {
+    fn new() -> Budget {
+        Budget(ANSWER_BYTES_MAX)
+    }
+
+    fn spend(&mut self, path: &str, bytes: usize) -> Result<(), Vec<Fault>> {
+        let left = self.0.checked_sub(bytes).ok_or_else(|| {
+            let message = format!("the whole answer is larger than {ANSWER_BYTES_MAX} bytes; render less at a time");
+            vec![Fault::new(path, message)]
+        })?;
+        self.0 = left;
+        Ok(())
+    }
+}
+
 /// Renders a message template: `{"results": […]}`, one for each message that would be sent. Profiles are in the
 /// target schema; they are invented if none are given.
 pub fn render_results(
@@ -51,20 +72,33 @@ pub fn render_results(
     };
     let instance = Instance::for_targets(Arc::new(design), setup, &targets);
     let mut results = Vec::new();
+    let mut budget = Budget::new();
     for group in instance.messages(&targets) {
         for message in group.messages {
-            results.push(result(&instance, &template, &group.key, &message)?);
+            results.push(result(&instance, &template, &group.key, &message, &mut budget)?);
         }
     }
     Ok(json!({"results": results}))
 }
 
-fn result(instance: &Instance, template: &Template, group: &GroupKey, slices: &[Slice]) -> Result<Json, Vec<Fault>> {
+fn result(
+    instance: &Instance,
+    template: &Template,
+    group: &GroupKey,
+    slices: &[Slice],
+    budget: &mut Budget,
+) -> Result<Json, Vec<Fault>> {
     let entries: Vec<Value> = slices.iter().flat_map(|s| s.entries.iter().cloned()).collect();
-    let profiles: Vec<Json> = entries.iter().map(json_of).collect();
+    let mut profiles: Vec<Json> = Vec::with_capacity(entries.len());
+    for entry in &entries {
+        let text = entry.to_json();
+        budget.spend("template", text.len())?;
+        profiles.push(serde_json::from_str(&text).unwrap_or(Json::Null));
+    }
     let mut output = String::new();
     let context = instance.context(group, entries);
     template.render(&context, &mut output, &context::limits()).map_err(|e| vec![fault("template", &e)])?;
+    budget.spend("template", output.len())?;
     let mut result = Map::new();
     if instance.design().grouping().keyed || instance.design().grouping().max_age_secs() > 0 {
         result.insert("aggregationKey".to_owned(), instance.aggregation_key_json(group));
@@ -161,6 +195,7 @@ pub fn render_fields(
     let context = map([(key("customerData"), Value::from(&customer_data))]);
     let mut results = Map::new();
     let mut faults = Vec::new();
+    let mut budget = Budget::new();
     for (name, source) in templates {
         let path = format!("templates.{name}");
         let Some(source) = source.as_str() else {
@@ -171,6 +206,9 @@ pub fn render_fields(
         let rendered = compile(&path, source).and_then(|template| {
             template.render(&context, &mut output, &context::limits()).map_err(|e| vec![fault(&path, &e)])
         });
+        if rendered.is_ok() {
+            budget.spend(&path, output.len())?;
+        }
         match rendered {
             Ok(()) => drop(results.insert(name.clone(), output.into())),
             Err(found) => faults.extend(found),

@@ -412,6 +412,18 @@ fn fields_render_over_invented_customer_data() {
 }
 
 #[test]
+fn all_renderings_of_an_answer_share_one_bound() {
+    let config = destination(best_effort(1));
+    let long = "x".repeat(12 << 20);
+    let two = json!({"a": long, "b": long});
+    assert!(render_fields(&config, two.as_object().expect("an object"), &mut || 0).is_ok());
+    let three = json!({"a": long, "b": long, "c": long});
+    let faults = render_fields(&config, three.as_object().expect("an object"), &mut || 0).expect_err("is too large");
+    assert_eq!(faults[0].path, "templates.c");
+    assert!(faults[0].message.contains("larger than 33554432 bytes"), "{faults:?}");
+}
+
+#[test]
 fn source_samples_hold_what_the_flow_maps() {
     let instance = instance(best_effort(1));
     let profiles = sample::source_profiles(&instance, 2, Timestamp(0), &mut test_numbers(4));

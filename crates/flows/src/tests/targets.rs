@@ -125,3 +125,17 @@ fn target_connections_are_patched() {
     let refusal = patch(&mut world, json!([{ "op": "remove", "path": "/params/httpEndpoint" }]));
     refused(refusal, "1455-400", "params.httpEndpoint is missing");
 }
+
+#[test]
+fn who_is_asked_before_a_patch_is_what_is_stored() {
+    let mut world = World::new();
+    let (base, _, target) = world.ends();
+    let patched = |body: Json| world.with(|caller| target_connections::patched(&world.docs, caller, &target, &body));
+    let params = json!({ "httpEndpoint": "https://b/c" });
+    let change = |path: &str, value: Json| json!({ "op": "replace", "path": path, "value": value });
+    let (spec, of, next) = patched(json!([change("/params", params.clone())])).unwrap();
+    assert_eq!((spec.as_str(), of, next), (HTTP_API, base, params.clone()));
+    for path in ["/baseConnectionId", "/connectionSpec/id", "/name", "/paramsx", ""] {
+        assert_eq!(patched(json!([change("/params", params.clone()), change(path, json!("other"))])), None, "{path}");
+    }
+}

@@ -54,6 +54,7 @@ struct Held {
     /// The number of the set that was refused last.
     revoked: u64,
     fetched: u64,
+    replaced: u64,
     failures: u64,
     last_failure: Option<Failure>,
     /// Until when the last failure is repeated without asking; for ever is `Timestamp(i64::MAX)`.
@@ -96,10 +97,18 @@ impl Tokens {
         self.0.grant.data(self.0.held.lock().set.as_ref())
     }
 
-    /// Tokens that a login gave; they replace all that is held.
+    /// Tokens that a login gave; they replace all that is held, also what a renewal under way still brings.
     pub async fn replace(&self, set: TokenSet) {
+        let _turn = self.0.turn.lock().await;
         self.0.hand_over(set.clone()).await;
-        self.0.held.lock().take(set);
+        let mut held = self.0.held.lock();
+        held.take(set);
+        held.replaced += 1;
+    }
+
+    /// How many times a login replaced the tokens.
+    pub fn replaced(&self) -> u64 {
+        self.0.held.lock().replaced
     }
 
     /// The account's grant.

@@ -175,6 +175,22 @@ async fn a_fresh_token_is_there_as_a_macro() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_token_endpoint_is_not_that_of_the_receiver() {
+    let world = World::scripted(&[json!({"status": 404, "body": "{}"}), json!({"status": 410, "body": "{}"})]).await;
+    let oauth = json!({
+        "grant": "OAUTH2_CLIENT_CREDENTIALS",
+        "accessTokenUrl": "http://receiver/t",
+        "clientId": "me",
+        "clientSecret": "s",
+    });
+    let account = Account::OAuth2(world.tokens(oauth, json!({})));
+    let error = run(&world, &lumen(), Event::Create, &account).await.expect_err("no token");
+    assert_eq!(error.status, None, "{error}");
+    let error = run(&world, &lumen(), Event::Create, &bearer("t")).await.expect_err("gone");
+    assert_eq!(error.status, Some(410), "{error}");
+}
+
+#[tokio::test]
 async fn whatever_is_answered_the_message_is_bounded_and_of_one_line() {
     for (body, told) in [
         ("<html>\nno\u{7}</html>", "M <html> no </html>"),

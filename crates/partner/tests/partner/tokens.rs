@@ -1,9 +1,11 @@
 //! Tokens of all grants: requests, mapping of answers, renewal.
 
-use crate::world::{World, answers, form, pebble};
-use partner::Account;
+use crate::world::{START, World, answers, form, pebble};
+use partner::{Account, TokenSet, Tokens};
 use receiver::{Options, TokenOptions};
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
+use tokio::sync::Notify;
 
 fn client_credentials() -> Json {
     json!({
@@ -113,6 +115,41 @@ async fn a_fetch_goes_on_when_nobody_waits_any_more() {
     assert!(impatient.is_err());
     let access = tokens.access(&world.line, None).await.expect("a token");
     assert_eq!((access.number, world.came().len()), (1, 1), "the first request served");
+}
+
+#[tokio::test]
+async fn a_login_outlasts_a_renewal_under_way() {
+    let world =
+        World::scripted(&[answers(json!({"access_token": "t", "refresh_token": "r", "expires_in": 3600}))]).await;
+    let (entered, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (coming, open) = (entered.clone(), gate.clone());
+    // The renewal is held while it hands over what it fetched.
+    let sink: partner::Sink = Arc::new(move |set: TokenSet| {
+        let (coming, open) = (coming.clone(), open.clone());
+        Box::pin(async move {
+            if set.access_token.expose() == "t" {
+                coming.notify_one();
+                open.notified().await;
+            }
+        })
+    });
+    let mut oauth = client_credentials();
+    oauth["accessTokenUrl"] = "http://receiver/t".into();
+    let tokens = Tokens::new(world.grant(oauth, json!({})).expect("a grant"), None, Some(sink));
+    let (renewing, line) = (tokens.clone(), world.line.clone());
+    let renewal = tokio::spawn(async move { renewing.access(&line, None).await });
+    entered.notified().await;
+    let login = TokenSet::from_json(&json!({"accessToken": "login", "issued": START.0, "values": {}})).expect("a set");
+    let replacing = tokens.clone();
+    let replaced = tokio::spawn(async move { replacing.replace(login).await });
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    gate.notify_one();
+    renewal.await.expect("no panic").expect("a token");
+    replaced.await.expect("no panic");
+    assert_eq!(tokens.access(&world.line, None).await.expect("a token").token.expose(), "login");
+    assert_eq!(tokens.replaced(), 1);
 }
 
 #[tokio::test]

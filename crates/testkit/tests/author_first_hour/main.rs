@@ -35,8 +35,7 @@ const MESSAGE: &str = r#"{
   "first": "Ann",
   "enter": ["6001"],
   "leave": []
-}
-"#;
+}"#;
 
 struct Desk {
     dir: tempfile::TempDir,
@@ -70,8 +69,9 @@ impl Desk {
         for line in self.here(&step.commands).lines() {
             let after_pause = line.strip_prefix("sleep ").and_then(|rest| rest.split_once("; "));
             if let Some((_, rest)) = after_pause {
-                output.push_str(&self.shell.run(&typed).1);
-                typed.clear();
+                if !typed.is_empty() {
+                    output.push_str(&self.shell.run(&std::mem::take(&mut typed)).1);
+                }
                 let more = |count: &usize| *count > self.seen;
                 self.seen = until("the receiver gets something", || self.receiver.records().len(), more);
                 self.server.settle();

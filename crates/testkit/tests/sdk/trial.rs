@@ -57,9 +57,15 @@ fn profiles_go_to_the_partner_and_the_answer_comes_back() {
     assert_eq!((&call["response"]["code"], &call["response"]["body"]), (&json!("202"), &json!("taken")));
     assert!(has(&call["response"]["headers"], "x-request", "r-1"), "{call}");
     assert!(call["request"]["body"].as_str().is_some_and(|body| body.contains(&hashed(0))));
+}
 
-    // Without profiles some are made up.
-    scene.partner.forget();
+#[test]
+fn without_profiles_some_are_made_up_and_faults_are_named() {
+    let scene = Scene::new();
+    let vips = scene.vips();
+    let (_, flow) = scene.activate(&json!({}), &json!({}), &Json::Null, &[&vips]);
+    scene.partner.plan(|_| crate::partner::status(202));
+    let path = format!("{AUTHORING}/testing/destinationInstance/{flow}");
     for body in [None, Some(json!({}))] {
         let answer = scene.world.api.call("POST", &path, body.as_ref()).expect(200).json;
         let made = answer["inputProfiles"].as_array().expect("profiles");

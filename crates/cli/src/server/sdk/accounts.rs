@@ -4,6 +4,7 @@
 //! into the base connection, so that a rotated refresh token survives a restart.
 
 use super::{Place, Sdk};
+use api::LoginRefusal;
 use delivery::{Access, AccessFuture, Authorize, Refusal};
 use destination::config::{CustomerAuthentication, DestinationConfig};
 use engine::Engine;
@@ -123,16 +124,45 @@ impl Accounts {
             let sealed = keyring.seal(&set.to_json().to_string());
             let (engine, of) = (engine.clone(), of.clone());
             Box::pin(async move {
-                keep_tokens(&engine, sandbox, &of.base_connection_id, Some(&of.sealed), sealed).await;
+                if let Kept::Failed(_) = keep_tokens(&engine, sandbox, &of.base_connection_id, &of.sealed, sealed).await
+                {
+                    let connection = of.base_connection_id.as_str();
+                    tracing::error!(
+                        connection,
+                        "new tokens cannot be written down; a restart begins with the old ones"
+                    );
+                }
             })
         })
     }
 
-    /// Tokens that a login gave: used from now on, and kept.
-    pub(super) async fn take_login(&self, sandbox: SandboxId, base_connection_id: &str, set: TokenSet) {
+    /// Tokens that a login with these (sealed) parameters gave: kept, and used from now on.
+    ///
+    /// # Errors
+    /// The base connection is gone, its parameters are others by now, or the tokens cannot be written down.
+    pub(super) async fn take_login(
+        &self,
+        sandbox: SandboxId,
+        base_connection_id: &str,
+        params: &Json,
+        set: TokenSet,
+    ) -> Result<(), LoginRefusal> {
+        let refused = |status: u16, detail: &str| Err(LoginRefusal { status, detail: detail.to_owned() });
         let sealed = self.keyring.seal(&set.to_json().to_string());
-        keep_tokens(&self.engine, sandbox, base_connection_id, None, sealed).await;
-        let of_it = |(key, _): &(&KeyOfAccount, &(AccountOf, Account))| key.0 == sandbox && key.1 == base_connection_id;
+        match keep_tokens(&self.engine, sandbox, base_connection_id, params, sealed).await {
+            Kept::Yes => {}
+            Kept::Gone => return refused(404, "the connection was deleted while you logged in"),
+            Kept::Changed => {
+                return refused(409, "the connection's account was changed while you logged in; log in again");
+            }
+            Kept::Failed(error) => {
+                tracing::error!(connection = base_connection_id, error, "the tokens of a login cannot be written down");
+                return refused(503, "the login could not be written down; log in again");
+            }
+        }
+        let of_it = |(key, (from, _)): &(&KeyOfAccount, &(AccountOf, Account))| {
+            key.0 == sandbox && key.1 == base_connection_id && from.sealed == *params
+        };
         let accounts: Vec<Account> =
             self.known.lock().iter().filter(of_it).map(|(_, (_, account))| account.clone()).collect();
         for account in accounts {
@@ -140,6 +170,7 @@ impl Accounts {
                 tokens.replace(set.clone()).await;
             }
         }
+        Ok(())
     }
 }
 
@@ -154,19 +185,36 @@ pub(super) enum Way {
     Grant(Grant),
 }
 
+/// What became of tokens that had to be kept.
+enum Kept {
+    /// They are written.
+    Yes,
+    /// The base connection is gone.
+    Gone,
+    /// The parameters of the account are others by now.
+    Changed,
+    /// They could not be made durable.
+    Failed(String),
+}
+
 /// Writes a sealed token set into a base connection, unless its account is no longer the one of these
 /// (sealed) parameters.
-async fn keep_tokens(engine: &Engine, sandbox: SandboxId, id: &str, account: Option<&Json>, sealed: String) {
+async fn keep_tokens(engine: &Engine, sandbox: SandboxId, id: &str, params: &Json, sealed: String) -> Kept {
     let changed = engine.control().change(|docs| {
-        let doc = docs.get(sandbox, Collection::BaseConnection, id);
-        let same = |doc: &&Arc<model::Doc>| account.is_none_or(|params| doc.body["auth"]["params"] == *params);
-        let Some(doc) = doc.filter(same) else { return Ok::<_, String>((vec![], ())) };
+        let kept = |changes, kept| Ok::<_, String>((changes, kept));
+        let Some(doc) = docs.get(sandbox, Collection::BaseConnection, id) else { return kept(vec![], Kept::Gone) };
+        if doc.body["auth"]["params"] != *params {
+            return kept(vec![], Kept::Changed);
+        }
         let mut body = doc.body.clone();
         body[TOKENS] = Json::String(sealed.clone());
-        Ok((vec![model::DocChange::put(sandbox, Collection::BaseConnection, doc.id.clone(), body, "tokens")], ()))
+        let put = model::DocChange::put(sandbox, Collection::BaseConnection, doc.id.clone(), body, "tokens");
+        kept(vec![put], Kept::Yes)
     });
-    if changed.await.is_err() {
-        tracing::error!(connection = id, "new tokens cannot be written down; a restart begins with the old ones");
+    match changed.await {
+        Ok(kept) => kept,
+        Err(engine::ChangeError::Refused(error)) => Kept::Failed(error),
+        Err(engine::ChangeError::Failed(error)) => Kept::Failed(error.to_string()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Logins of people at receivers: from a base connection to its tokens.
 
 use super::accounts::Way;
-use super::{AccountOf, Place, Sdk};
+use super::{AccountOf, AudienceKeeper, Place, Sdk};
 use api::{Answer, CALLBACK_PATH, LoginRefusal, Logins};
 use authoring::Catalogs;
 use engine::Engine;
 use model::{Collection, SandboxId, SmolStr};
+use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// Logins under way.
@@ -13,8 +14,11 @@ pub(in crate::server) struct ConnectionLogins {
     engine: Arc<Engine>,
     sdk: Sdk,
     catalogs: Arc<Catalogs>,
+    /// Woken by a login: what was held for want of one can go on.
+    audiences: Arc<AudienceKeeper>,
     redirect_uri: String,
-    open: Arc<partner::Logins<(SandboxId, SmolStr)>>,
+    /// Each with its base connection and the (sealed) parameters of the account that it began with.
+    open: Arc<partner::Logins<(SandboxId, SmolStr, Json)>>,
 }
 
 impl ConnectionLogins {
@@ -22,10 +26,11 @@ impl ConnectionLogins {
         engine: Arc<Engine>,
         sdk: Sdk,
         catalogs: Arc<Catalogs>,
+        audiences: Arc<AudienceKeeper>,
         public_url: &str,
     ) -> ConnectionLogins {
         let redirect_uri = format!("{}{CALLBACK_PATH}", public_url.trim_end_matches('/'));
-        ConnectionLogins { engine, sdk, catalogs, redirect_uri, open: Arc::default() }
+        ConnectionLogins { engine, sdk, catalogs, audiences, redirect_uri, open: Arc::default() }
     }
 }
 
@@ -58,19 +63,21 @@ impl Logins for ConnectionLogins {
             return Err(refusal(400)("this connection authenticates without a login".to_owned()));
         };
         let now = self.sdk.line().wire.clock().now();
-        let page = self.open.start(now, (sandbox, base.id.clone()), grant, &self.redirect_uri);
+        let page = self.open.start(now, (sandbox, base.id.clone(), of.sealed), grant, &self.redirect_uri);
         page.map(String::from).map_err(|failure| refusal(400)(failure.message))
     }
 
     fn finish(&self, state: String, code: String) -> Answer<Result<String, LoginRefusal>> {
         let (open, sdk, engine) = (self.open.clone(), self.sdk.clone(), self.engine.clone());
+        let audiences = self.audiences.clone();
         Box::pin(async move {
             let done = open.finish(sdk.line(), &state, &code).await;
-            let ((sandbox, id), set) = done.map_err(|failure| {
+            let ((sandbox, id, params), set) = done.map_err(|failure| {
                 let status = if failure.status.is_some() || failure.retry { 502 } else { 400 };
                 refusal(status)(failure.message)
             })?;
-            sdk.accounts().take_login(sandbox, &id, set).await;
+            sdk.accounts().take_login(sandbox, &id, &params, set).await?;
+            audiences.wake();
             let docs = &engine.control().current().docs;
             let name = docs.get(sandbox, Collection::BaseConnection, &id).and_then(|doc| doc.body["name"].as_str());
             Ok(name.unwrap_or("The connection").to_owned())

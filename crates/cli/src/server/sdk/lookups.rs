@@ -25,7 +25,9 @@ pub(in crate::server) async fn live_list(
         LiveList::Values { sandbox, connection_spec_id, base_connection_id, field, customer_data } => {
             let catalog = catalogs.get(&current.docs, sandbox);
             let entry = catalog.entry(&connection_spec_id)?;
-            let Choices::Dynamic(of) = &field_at(&entry.config.customer_data_fields, &field)?.choices else { return None };
+            let Choices::Dynamic(of) = &field_at(&entry.config.customer_data_fields, &field)?.choices else {
+                return None;
+            };
             let asked = Asked { sdk: &sdk, current: &current, sandbox, entry, base_connection_id: &base_connection_id };
             let account = asked.account(of.authentication_rule).ok()?;
             let server = entry.servers.get(of.destination_server_id.as_str())?;
@@ -62,10 +64,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     fn account(&self, rule: AuthenticationRule) -> Result<Account, String> {
-        let docs = &self.current.docs;
-        if rule == AuthenticationRule::None {
-            return Ok(Account::None);
+        match rule {
+            AuthenticationRule::None => return Ok(Account::None),
+            AuthenticationRule::Platform => return self.sdk.platform_account(self.entry),
+            AuthenticationRule::Customer => {}
         }
+        let docs = &self.current.docs;
         let base = docs.get(self.sandbox, Collection::BaseConnection, self.base_connection_id);
         let base = base.ok_or("there is no such base connection")?;
         let place = Place::of(docs, self.sandbox);

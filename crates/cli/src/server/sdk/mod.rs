@@ -23,9 +23,7 @@ use access::Keyring;
 use activation::FlowPlan;
 use authoring::{Catalog, CatalogEntry};
 use delivery::Batching;
-use destination::config::{
-    AudienceTemplateConfig, AuthenticationRule, CredentialConfig, DestinationConfig, MappingId,
-};
+use destination::config::{AudienceTemplateConfig, AuthenticationRule, CredentialConfig, DestinationConfig, MappingId};
 use destination::message::{Aliases, Design, Instance, MappedAudience, Setup};
 use flows::{FlowSpec, SdkTarget};
 use model::{Doc, DocSet, SandboxId, SmolStr};
@@ -143,7 +141,10 @@ impl Sdk {
     ) -> Result<Batching, String> {
         let entry = catalog.entry(&target.connection_spec_id).ok_or("the destination has left the catalog")?;
         let prepared = self.prepared(entry)?;
-        if prepared.config.schema.identity_required && target.mapping.identities.is_empty() && !plan.audiences.is_empty() {
+        if prepared.config.schema.identity_required
+            && target.mapping.identities.is_empty()
+            && !plan.audiences.is_empty()
+        {
             return Err("the destination takes none of the identities that the flow maps; map one that it takes".into());
         }
         let account = self.account(place, &AccountOf::of(target), &prepared)?;
@@ -189,20 +190,23 @@ impl Sdk {
         let delivery = prepared.config.deliveries.first().ok_or("the destination delivers nowhere")?;
         let account = match delivery.authentication_rule {
             AuthenticationRule::None => Account::None,
-            AuthenticationRule::Platform => {
-                let id = delivery.authentication_id.as_deref().unwrap_or_default();
-                let credential = prepared.credentials.get(id).ok_or("the platform's credential is gone")?;
-                Account::platform(credential).map_err(|failure| failure.message)?
-            }
-            AuthenticationRule::Customer => {
-                self.0.accounts.get(place, account, &prepared.config, self)?
-            }
+            AuthenticationRule::Platform => prepared.platform_account(delivery.authentication_id.as_deref())?,
+            AuthenticationRule::Customer => self.0.accounts.get(place, account, &prepared.config, self)?,
         };
         Ok(Arc::new(accounts::Door::new(account, self.0.line.clone())))
     }
 
-    /// The account of a base connection, for calls that are no exports.
+    /// The platform's account, for calls that are no exports.
+    fn platform_account(&self, entry: &CatalogEntry) -> Result<Account, String> {
+        let prepared = self.prepared(entry)?;
+        let mut ids = prepared.config.deliveries.iter().filter_map(|delivery| delivery.authentication_id.as_deref());
+        prepared.platform_account(ids.next())
+    }
+
+    /// The customer's account of a base connection, for calls that are no exports. Only of a connection to this
+    /// destination: what is kept for one receiver is never sent to another.
     fn account_of(&self, place: &Place<'_>, base: &Doc, entry: &CatalogEntry) -> Result<Account, String> {
+        check_base(base, &entry.connection_spec_id)?;
         let prepared = self.prepared(entry)?;
         let auth = &base.body["auth"];
         let of = AccountOf {
@@ -212,7 +216,23 @@ impl Sdk {
             auth_name: SmolStr::new(auth["specName"].as_str().unwrap_or_default()),
             sealed: auth["params"].clone(),
         };
-        Ok(self.account(place, &of, &prepared)?.account.clone())
+        self.0.accounts.get(place, &of, &prepared.config, self)
+    }
+}
+
+impl Prepared {
+    /// The account of a credential of the platform.
+    fn platform_account(&self, id: Option<&str>) -> Result<Account, String> {
+        let credential = id.and_then(|id| self.credentials.get(id)).ok_or("the platform's credential is gone")?;
+        Account::platform(credential).map_err(|failure| failure.message)
+    }
+}
+
+/// Refuses a base connection to another destination.
+fn check_base(base: &Doc, connection_spec_id: &str) -> Result<(), String> {
+    match base.body["connectionSpec"]["id"].as_str() {
+        Some(of) if of == connection_spec_id => Ok(()),
+        _ => Err(format!("base connection {} is of another destination than {connection_spec_id}", base.id)),
     }
 }
 
@@ -247,4 +267,24 @@ fn reread<T>(json: &Json, parse: fn(&Json) -> Result<T, Vec<destination::config:
 
 fn sentence(faults: &[destination::config::Fault]) -> String {
     faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Collection, DocChange, Timestamp};
+
+    #[test]
+    fn an_account_is_for_its_own_destination_only() {
+        let base = |body: Json| {
+            let mut docs = DocSet::default();
+            let put = DocChange::put(SandboxId(1), Collection::BaseConnection, "b", body, "me");
+            docs.apply(1, Timestamp(0), &put);
+            docs.get(SandboxId(1), Collection::BaseConnection, "b").expect("it was put").clone()
+        };
+        assert!(check_base(&base(json!({ "connectionSpec": { "id": "one" } })), "one").is_ok());
+        for other in [json!({ "connectionSpec": { "id": "two" } }), json!({})] {
+            assert!(check_base(&base(other), "one").is_err_and(|error| error.contains("another destination")));
+        }
+    }
 }

@@ -105,9 +105,7 @@ async fn what_cannot_be_reached_for_a_day_is_dead_and_only_that() {
     assert!((day..day + day / 5).contains(&took), "{took}");
     crowd.until(Crowd::is_quiet).await;
     assert_eq!(crowd.outcomes().len(), 40, "the others still have time");
-    let unreached = crowd.outcomes().iter().filter(|(_, o)| reason(o).contains("24 hours")).count();
-    // Others used up their attempts as probes.
-    assert!(unreached > 0);
+    // By age, or by the attempts that were probes: which of both comes first is a matter of chance.
     assert!(crowd.outcomes().iter().all(|(_, o)| matches!(o, Outcome::Dead { .. })));
     crowd.endpoint.set(Conduct::default());
     crowd.drive().await;
