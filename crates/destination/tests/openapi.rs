@@ -1,5 +1,7 @@
 //! Every document that the interface description shows is accepted: as a request, and as an answer sent back.
 
+#![expect(clippy::print_stderr, reason = "a skipped test says so")]
+
 use destination::config::{AudienceTemplateConfig, CredentialConfig, DestinationConfig, Fault, ServerConfig};
 use serde_json::Value as Json;
 use std::path::Path;

@@ -34,6 +34,8 @@ const WAIT_MS: (i64, i64) = (5_000, 600_000);
 const FAREWELLS_MAX: u32 = 150;
 /// How long a call that waiting does not mend is held while nothing of it changes.
 const HOLD_MS: i64 = 86_400_000;
+/// And how long after the receiver refused: a quota may have room again.
+const REFUSED_MS: i64 = 3_600_000;
 /// The first wait before an outcome that could not be written is written again, and the longest.
 const WRITE_WAIT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
 /// How long running calls may take when the server stops; less than the server waits for them.
@@ -411,7 +413,12 @@ impl AudienceKeeper {
             tracing::error!(id = %job.id, "the receiver is no longer told that this is gone");
             return None;
         }
-        let wait = if error.retry { (WAIT_MS.0 << before.min(10)).min(WAIT_MS.1) } else { HOLD_MS };
+        let wait = match error.status {
+            _ if error.retry => (WAIT_MS.0 << before.min(10)).min(WAIT_MS.1),
+            // It did what it was told and gave no id: telling it again makes one more.
+            Some(200..300) => HOLD_MS,
+            _ => REFUSED_MS,
+        };
         let wait = wait.max(error.retry_after_ms.unwrap_or(0));
         let at = Timestamp(self.clock.now().0.saturating_add(wait));
         Some(Wait { event: job.event, failures, at, held: (!error.retry).then_some(job.fingerprint) })
