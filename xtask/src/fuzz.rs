@@ -195,7 +195,11 @@ fn summary(said: &str) -> String {
         words.next().unwrap_or("?").to_owned()
     };
     let runs = said.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:")).unwrap_or("?").trim();
-    format!("{runs} inputs, coverage {}, {} inputs kept, no crash", after("cov:"), after("corp:"))
+    format!(
+        "{runs} inputs, coverage {}, {} inputs kept, no crash",
+        after("cov:"),
+        after("corp:").split('/').next().unwrap_or("?")
+    )
 }
 
 #[cfg(test)]

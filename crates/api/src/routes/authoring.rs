@@ -247,10 +247,13 @@ mod tests {
         let read = |text: &str| test_profiles(text.as_bytes()).map_err(|error| error.body["detail"].to_string());
         assert_eq!(read(""), Ok(None));
         assert_eq!(read("{}"), Ok(None));
+        // A client library sends the bare list, an empty one for generated profiles.
+        assert_eq!(read("[]"), Ok(None));
+        assert_eq!(read(r#"[{"a":1}]"#), Ok(Some(vec![json!({ "a": 1 })])));
         assert_eq!(read(r#"{"profiles":[{"a":1}]}"#), Ok(Some(vec![json!({ "a": 1 })])));
         for (text, wrong) in [
             ("[", "not valid JSON"),
-            ("[]", "must be an object"),
+            ("7", "must be an object"),
             (r#"{"profile":[]}"#, "profile: is not known"),
             (r#"{"profiles":[]}"#, "must not be empty"),
             (r#"{"profiles":{}}"#, "must be an array"),
