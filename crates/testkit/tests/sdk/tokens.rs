@@ -187,10 +187,13 @@ fn a_person_logs_in_and_the_refresh_token_survives() {
     let to = connected(&scene, &standard(&scene, "OAUTH2_AUTHORIZATION_CODE"), &json!({}));
     let flow = scene.flow(&to, &[&scene.vips()], &usual());
     scene.people(0..1, "Vip");
-    scene.world.server.settle();
+    // Nobody has logged in yet: what is to be sent waits.
+    let waiting = |scene: &Scene, count: u64| {
+        until("exports wait", || scene.world.ledger(&flow)["waiting"].clone(), |waiting| *waiting == json!(count));
+    };
     let listed =
         |scene: &Scene| scene.world.server.command(&["dead-letters", "list", "--output", "json"]).json().to_string();
-    assert!(listed(&scene).contains("log in"), "{}", listed(&scene));
+    waiting(&scene, 1);
     // The client follows the way of a browser: login page, callback, page.
     let start = format!("/rivermouth/oauth/start?connection={}", to.base);
     let page = scene.world.api.get(&start).expect(200);
@@ -207,8 +210,7 @@ fn a_person_logs_in_and_the_refresh_token_survives() {
     plain.get(&format!("{callback}?state={state}&code=code-1")).expect(400);
     plain.get(&format!("{callback}?state=made-up&code=code-1")).expect(400);
     plain.get(&format!("{callback}?state={state}&error=access_denied")).expect(400);
-    scene.world.server.command(&["dead-letters", "replay"]);
-    scene.world.server.settle();
+    scene.world.drive("1m");
     scene.check_ledger(&flow, 1, 0);
     scene.world.restart();
     scene.people(1..2, "Vip");
@@ -219,16 +221,18 @@ fn a_person_logs_in_and_the_refresh_token_survives() {
     scene.world.server.settle();
     assert_eq!((scene.partner.calls("/refresh").len(), scene.partner.calls("/token").len()), (1, 1));
     scene.check_ledger(&flow, 3, 0);
-    // The grant is taken back: nothing is sent, and the reason says what to do.
+    // The grant is taken back: nothing is sent, and after a day the reason says what to do.
     issuer.lock().expect("no panic").refuses = true;
     scene.world.advance("2h");
     scene.people(3..4, "Vip");
-    scene.world.server.settle();
-    scene.check_ledger(&flow, 3, 1);
-    assert!(listed(&scene).contains("invalid_grant"), "{}", listed(&scene));
+    waiting(&scene, 1);
+    scene.partner.wait_for("/refresh", 2);
     let asked = scene.partner.calls("/refresh").len();
     scene.people(4..6, "Vip");
-    scene.world.server.settle();
+    waiting(&scene, 3);
+    scene.world.drive("3h");
+    scene.check_ledger(&flow, 3, 3);
+    assert!(listed(&scene).contains("invalid_grant"), "{}", listed(&scene));
     assert_eq!(scene.partner.calls("/refresh").len(), asked, "nobody asks until the account changes");
     issuer.lock().expect("no panic").refuses = false;
     scene.world.api.get(&start).expect(200);
