@@ -154,18 +154,24 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
             return;
         }
         let next = flow.next_instant();
-        let clock = flow.room.clock.clone();
-        tokio::select! {
-            event = heard.recv() => {
-                let mut event = event;
-                while let Some(heard_event) = event {
-                    flow.hear(heard_event);
-                    event = heard.try_recv().ok();
-                }
-            }
-            () = flow.handle.notify.notified() => {}
-            () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
+        let first = wait(&mut heard, &flow.handle, &flow.room.clock, next).await;
+        for event in first.into_iter().chain(std::iter::from_fn(|| heard.try_recv().ok())) {
+            flow.hear(event);
         }
+    }
+}
+
+/// Until an event is heard, which is given; the flow is told something; or `next` has come.
+pub(crate) async fn wait<E>(
+    heard: &mut mpsc::UnboundedReceiver<E>,
+    handle: &Handle,
+    clock: &Clock,
+    next: Option<Timestamp>,
+) -> Option<E> {
+    tokio::select! {
+        event = heard.recv() => event,
+        () = handle.notify.notified() => None,
+        () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => None,
     }
 }
 

@@ -45,7 +45,7 @@ pub use destination::{Auth, CredentialStyle, Destination, Secret, TIMEOUT};
 pub use egress::{Egress, Exception};
 pub use http::{Answer, tls_config};
 pub use metrics::{Failures, FlowMetrics, Histogram};
-pub use oauth::usable_until;
+pub use oauth::{ERROR_CODES, usable_until};
 pub use port::{BatchRecord, Export, ExportKey, Outbox, Outcome, ProfileExport};
 pub use retry::{RETRY_AFTER_MAX_MS, RetryPolicy};
 pub use url::Url;

@@ -242,7 +242,7 @@ pub(crate) fn secret_header(text: &str) -> Result<HeaderValue, Failure> {
 }
 
 /// The error codes of RFC 6749, section 5.2; other text could hold anything.
-const ERROR_CODES: &[&str] = &[
+pub const ERROR_CODES: &[&str] = &[
     "invalid_request",
     "invalid_client",
     "invalid_grant",

@@ -2,7 +2,7 @@
 //!
 //! Always: no secret and nothing that the other side wrote, except its error code if that is one of RFC 6749.
 
-use delivery::{Reply, WireError};
+use delivery::{ERROR_CODES, Reply, WireError};
 use std::fmt;
 
 /// Why there is no access.
@@ -19,16 +19,6 @@ pub struct Failure {
     /// Whether the grant itself was refused, so that asking again is useless until the account changes.
     pub(crate) refused: bool,
 }
-
-/// The error codes of RFC 6749, section 5.2; other text could hold anything.
-const ERROR_CODES: &[&str] = &[
-    "invalid_request",
-    "invalid_client",
-    "invalid_grant",
-    "unauthorized_client",
-    "unsupported_grant_type",
-    "invalid_scope",
-];
 
 impl Failure {
     /// The configuration or the account has to change.

@@ -1,6 +1,7 @@
 //! Picks values out of the answers of a receiving system and says what they are.
 
 use destination::config::LookupPath;
+pub(crate) use destination::message::kind;
 use serde_json::Value as Json;
 
 /// The value of a response field: under that very name, or else at that path (`data.token`, `$.data['t'][0]`).
@@ -20,18 +21,6 @@ pub(crate) fn text(value: &Json) -> Option<String> {
         Json::Number(number) => Some(number.to_string()),
         Json::Bool(yes) => Some(yes.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
-    }
-}
-
-/// What a value is, for sentences about faults.
-pub(crate) fn kind(value: &Json) -> &'static str {
-    match value {
-        Json::Null => "null",
-        Json::Bool(_) => "a boolean",
-        Json::Number(_) => "a number",
-        Json::String(_) => "text",
-        Json::Array(_) => "a list",
-        Json::Object(_) => "an object",
     }
 }
 

@@ -10,7 +10,7 @@ use super::attempt::{self, Parcel, Verdict};
 use super::gather::{Caps, Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
 use super::line::Lines;
 use super::target::Target;
-use crate::flow::{Handle, Room, UNREACHABLE_MS};
+use crate::flow::{self, Handle, Room, UNREACHABLE_MS};
 use crate::http::Failure;
 use crate::metrics::Class;
 use crate::pace::{Pace, Signal, Ticket};
@@ -117,17 +117,9 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
             return;
         }
         let next = flow.next_instant();
-        let clock = flow.room.clock.clone();
-        tokio::select! {
-            event = heard.recv() => {
-                let mut event = event;
-                while let Some(heard_event) = event {
-                    flow.hear(heard_event);
-                    event = heard.try_recv().ok();
-                }
-            }
-            () = flow.handle.notify.notified() => {}
-            () = clock.sleep_until(next.unwrap_or_default()), if next.is_some() => {}
+        let first = flow::wait(&mut heard, &flow.handle, &flow.room.clock, next).await;
+        for event in first.into_iter().chain(std::iter::from_fn(|| heard.try_recv().ok())) {
+            flow.hear(event);
         }
     }
 }

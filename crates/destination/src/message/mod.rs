@@ -32,6 +32,7 @@ pub use instance::{Instance, Setup};
 pub use judge::{Answer, Judgement, RetryStatuses, SliceOutcome, retried};
 pub use mapping::{AttributeMap, IdentityMap, Mapping, Source};
 pub use outcome::Outcome;
+pub use path::kind;
 pub use profile::{SourceMembership, SourceProfile, TargetProfile, TimeText, Withheld};
 pub use render::{GroupMessages, render_fields, render_results};
 pub use slice::{GroupKey, GroupStatus, Slice, chunk};

@@ -125,7 +125,7 @@ fn step(rest: &str) -> Option<(Step, &str)> {
 }
 
 /// What a JSON value is, for messages.
-pub(crate) fn kind(value: &Json) -> &'static str {
+pub fn kind(value: &Json) -> &'static str {
     match value {
         Json::Null => "null",
         Json::Bool(_) => "a boolean",
