@@ -4,7 +4,7 @@ use crate::config::{instance, plain_destination};
 use destination::config::ServerConfig;
 use destination::message::{Answer, Design, Instance, Judgement, RetryStatuses, Slice, SliceOutcome, TargetProfile};
 use serde_json::{Value as Json, json};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 const STATUSES: &[u16] = &[100, 200, 204, 207, 302, 400, 404, 409, 413, 429, 500, 501, 503];
 
@@ -51,7 +51,7 @@ fn world() -> &'static World {
                 "segmentMembership": {"ups": {"segmentid1": {"status": "realized"}}},
             });
             let profile = TargetProfile::from_json(&json, instances[0].design().times()).expect("a profile");
-            instances[0].slices(&profile)
+            instances[0].slices(&Arc::new(profile))
         };
         let slices = ["a@x.de", "b@x.de", "a@x.de"].iter().flat_map(|email| slice(email)).collect::<Vec<_>>();
         assert_eq!(slices.len(), 3, "one slice for each profile");

@@ -2,8 +2,8 @@
 """The client library `aepp`, unchanged, against a running server.
 
 Logs in, makes a schema (field group, identity descriptor), a data set, an inlet and an audience,
-sends a record and an event, and reads the profile and its events; then authors a destination
-(`destinations.py`). Exit code 0 when all steps do what
+sends a record and an event, and reads the profile and its events; then uses the whole segmentation
+module (`segmentation.py`) and authors a destination (`destinations.py`). Exit code 0 when all steps do what
 the library's own users would see on the original; else the step that failed, and 1.
 """
 
@@ -17,6 +17,7 @@ import aepp
 from aepp import catalog, customerprofile, flowservice, identity, ingestion, schema, segmentation
 
 import destinations
+import segmentation as segments
 
 WAIT_SECONDS = 30
 
@@ -30,9 +31,10 @@ def main():
         credentials = json.load(file)
     configure(arguments.base_url.rstrip("/"), credentials)
     try:
-        audience = story(credentials)
+        audience, field, dataset = story(credentials)
+        segments.story(audience, field, dataset)
         destinations.story(audience)
-    except (Failed, destinations.Failed) as failure:
+    except (Failed, destinations.Failed, segments.Failed) as failure:
         print(f"FAILED {failure}", file=sys.stderr)
         return 1
     print("aepp: all steps passed")
@@ -134,8 +136,8 @@ def story(credentials):
 
     sets = catalog.Catalog()
 
-    def dataset(name, schema_id):
-        made = sets.createDataSet(name=name, schemaId=schema_id, profileEnabled=True, identityEnabled=True)
+    def dataset(name, schema_id, enabled=True):
+        made = sets.createDataSet(name=name, schemaId=schema_id, profileEnabled=enabled, identityEnabled=enabled)
         if not isinstance(made, list) or not made[0].startswith("@/dataSets/"):
             raise Failed(f"data set {name}: {made!r}")
         print(f"ok data set {name}")
@@ -197,7 +199,8 @@ def story(credentials):
         return [c for c in children if c["entityId"] == f"visit-{run}"]
 
     wait_for("read the events", seen)
-    return audience
+    exports = dataset(f"Exports {run}", "https://ns.adobe.com/xdm/context/profile__union", enabled=False)
+    return audience, field, exports
 
 
 def wait_for(name, read):

@@ -39,6 +39,12 @@ pub struct Parts {
     pub backup: Arc<BackupJob>,
     /// Lets people log in at receiving systems.
     pub logins: Arc<dyn crate::routes::Logins>,
+    /// Reads profiles for predicates that are tried out.
+    pub previews: Arc<dyn crate::routes::Previews>,
+    /// Explains memberships, and plans changes of audiences.
+    pub insight: Arc<dyn crate::routes::Insight>,
+    /// The directory of files that members of external audiences are loaded from.
+    pub landing_zone: std::path::PathBuf,
 }
 
 /// See [`Parts::backup`].

@@ -10,4 +10,6 @@ mod routes;
 
 pub use app::{Answer, App, InstanceTest, LiveList, LiveLists, Parts};
 pub use error::ApiError;
-pub use routes::{CALLBACK_PATH, LoginRefusal, Logins, router};
+pub use routes::{
+    CALLBACK_PATH, Insight, LoginRefusal, Logins, PlanRequest, Preview, PreviewIds, PreviewState, Previews, router,
+};

@@ -1,22 +1,41 @@
 //! Evaluates the audiences of a profile and moves its memberships (profile.md §10.4).
-//!
-//! An audience is evaluated when it reads something that changed, when time can move it, or when
-//! its rule is newer than the profile's last look. All others keep what they are.
 
-use crate::{Audience, Audiences, EXITED_KEPT_MS};
+use crate::state::{State, earlier, type_of};
+use crate::table::{Audiences, OPT_OUT, Table};
+use crate::{Audience, EXITED_KEPT_MS};
 use model::{AudienceNo, Membership, Status, Timestamp, Value};
 use pql::{EventView, World};
 use profile::Profile;
 
 /// What changed on the profile since it was last evaluated.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Changed {
-    /// An event came or went.
-    pub events: bool,
-    /// An attribute was written, or an identity came or went.
-    pub attributes: bool,
+pub struct Changed<'a> {
+    /// The event that came. It is in `Input::events`, and not yet in the state.
+    pub event: Option<&'a EventView>,
+    /// The attributes before, by merge policy, if any were written; an empty list if they are not known any more.
+    pub attributes: Option<&'a [Value]>,
+    /// An identity came or went.
+    pub identities: bool,
+    /// Nothing is known of this profile so far.
+    pub new: bool,
     /// Everything must be looked at: a merge, a deletion.
     pub all: bool,
+}
+
+/// What an evaluation looks at.
+pub struct Input<'a> {
+    /// By merge policy, the merged attributes.
+    pub attributes: &'a [Value],
+    /// All events, ascending; may be empty unless [`Audiences::read_whole_events`].
+    pub events: &'a [EventView],
+    /// What changed.
+    pub changed: Changed<'a>,
+    /// The plan that looked at the profile last.
+    pub previous_n: u64,
+    /// The plan that looks at it now.
+    pub plan_n: u64,
+    /// The instant.
+    pub now: Timestamp,
 }
 
 /// One membership that changed.
@@ -37,60 +56,225 @@ pub struct Evaluation {
     pub due: Option<Timestamp>,
 }
 
-/// Evaluates and writes the profile's memberships. `attributes[i]` is the merged view under merge
-/// policy `i`; `previous_n` is the plan that looked at the profile last.
+/// Room for evaluations, to be used again.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The audiences to look at, a bit each.
+    candidates: Vec<u64>,
+    series: Vec<u32>,
+    turned: Vec<u32>,
+}
+
+/// Evaluates what the change can turn, and writes the profile's memberships.
 pub fn evaluate(
     audiences: &Audiences,
     profile: &mut Profile,
-    attributes: &[Value],
-    events: &[EventView],
-    changed: Changed,
-    previous_n: u64,
-    now: Timestamp,
+    state: &mut State,
+    input: &Input<'_>,
+    scratch: &mut Scratch,
 ) -> Evaluation {
-    let mut found = Evaluation::default();
-    profile.memberships.retain(|(no, m)| {
-        let gone = m.status == Status::Exited && m.since.0 + EXITED_KEPT_MS <= now.0;
-        !gone && audiences.by_no(*no).is_some()
-    });
-    let mut moved: Vec<AudienceNo> = Vec::new();
-    for audience in audiences.iter() {
-        if !is_concerned(audience, changed, previous_n, audiences, &moved) {
-            continue;
-        }
-        let Some(attributes) = attributes.get(audience.policy) else { continue };
-        let is_member = |id: &str| audiences.by_id(id).is_some_and(|a| profile.is_member(a.no));
-        let world = World { profile: attributes, events, is_member: &is_member, now };
-        let (holds, due) = audience.query.eval_bool(&world);
-        let holds = holds && !(audience.exclude_opt_out && is_opted_out(attributes));
-        earliest(&mut found.due, due);
-        if let Some(status) = transition(profile.membership(audience.no), holds) {
-            profile.set_membership(audience.no, Membership { status, since: now });
-            found.flips.push(Flip { audience: audience.no, status });
-            moved.push(audience.no);
+    let table = audiences.table();
+    purge(audiences, profile, input);
+    scratch.begin(table);
+    scratch.by_state(table, state, input);
+    scratch.by_time(audiences, profile, input);
+    scratch.by_input(table, input);
+    let mut evaluation = Evaluation::default();
+    let mut pass = Pass { table, input, opted_out: Vec::new(), flips: &mut evaluation.flips };
+    let mut at = 0;
+    while let Some(audience) = scratch.next(at) {
+        at = audience + 1;
+        if pass.look(profile, state, audience as u32) {
+            table.dependents[audience].iter().for_each(|d| scratch.mark(*d));
         }
     }
+    evaluation.due = earlier(state.due(), profile.dues.iter().flatten().map(|(_, due)| *due).min());
     for (_, membership) in &profile.memberships {
         if membership.status == Status::Exited {
-            earliest(&mut found.due, Some(Timestamp(membership.since.0 + EXITED_KEPT_MS)));
+            evaluation.due = earlier(evaluation.due, Some(Timestamp(membership.since.0 + EXITED_KEPT_MS)));
         }
     }
-    found
+    evaluation
 }
 
-fn is_concerned(audience: &Audience, changed: Changed, previous_n: u64, all: &Audiences, moved: &[AudienceNo]) -> bool {
-    let reads = audience.query.reads();
-    changed.all
-        || audience.changed_n > previous_n
-        || reads.time
-        || (changed.events && reads.events)
-        || (changed.attributes && (audience.exclude_opt_out || !reads.profile_paths.is_empty()))
-        || reads.memberships.iter().any(|id| all.by_id(id).is_some_and(|a| moved.contains(&a.no)))
+/// Lets go of exits that are old, and of audiences that are no more.
+fn purge(audiences: &Audiences, profile: &mut Profile, input: &Input<'_>) {
+    let old = |m: &Membership| m.status == Status::Exited && m.since.0 + EXITED_KEPT_MS <= input.now.0;
+    let replanned = input.changed.all || input.previous_n != input.plan_n;
+    if replanned || profile.memberships.iter().any(|(_, m)| old(m)) {
+        profile.memberships.retain(|(no, m)| !old(m) && audiences.by_no(*no).is_some());
+    }
+}
+
+impl Scratch {
+    fn begin(&mut self, table: &Table) {
+        self.candidates.clear();
+        self.candidates.resize(table.ordered.len().div_ceil(64), 0);
+        self.series.clear();
+        self.turned.clear();
+    }
+
+    fn mark(&mut self, audience: u32) {
+        self.candidates[audience as usize / 64] |= 1 << (audience % 64);
+    }
+
+    /// The first candidate from a place on.
+    fn next(&self, from: usize) -> Option<usize> {
+        let (mut word, bit) = (from / 64, from % 64);
+        let mut bits = *self.candidates.get(word)? & (u64::MAX << bit);
+        while bits == 0 {
+            word += 1;
+            bits = *self.candidates.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// What the event and the time turn.
+    fn by_state(&mut self, table: &Table, state: &mut State, input: &Input<'_>) {
+        let now = input.now;
+        let (mut series, mut turned) = (std::mem::take(&mut self.series), std::mem::take(&mut self.turned));
+        if input.changed.all {
+            series.extend(state.all_series())
+        } else {
+            series.extend(state.due_series(now))
+        }
+        if let Some(event) = input.changed.event {
+            state.offer(table, event, now, &mut |number| series.push(number));
+            table.whole_of(type_of(event)).for_each(|audience| self.mark(audience));
+        }
+        for number in &series {
+            state.ask(table, *number, now, &mut |atom| turned.push(atom));
+            table.feeds[*number as usize].iter().for_each(|audience| self.mark(*audience));
+        }
+        for atom in &turned {
+            table.atoms[*atom as usize].readers.iter().for_each(|audience| self.mark(*audience));
+        }
+        (self.series, self.turned) = (series, turned);
+    }
+
+    /// Audiences whose time has come in a way that series do not tell.
+    fn by_time(&mut self, audiences: &Audiences, profile: &mut Profile, input: &Input<'_>) {
+        match &mut profile.dues {
+            Some(dues) => {
+                if input.previous_n != input.plan_n {
+                    dues.retain(|(no, _)| audiences.by_no(*no).is_some());
+                }
+                let due = dues.iter().filter(|(_, due)| *due <= input.now);
+                due.filter_map(|(no, _)| audiences.place(*no)).for_each(|audience| self.mark(audience));
+            }
+            None if input.changed.new => {}
+            None => audiences.table().timed.iter().for_each(|audience| self.mark(*audience)),
+        }
+        profile.dues.get_or_insert_default();
+    }
+
+    fn by_input(&mut self, table: &Table, input: &Input<'_>) {
+        let Changed { attributes, identities, new, all, .. } = input.changed;
+        if all {
+            (0..table.ordered.len() as u32).for_each(|audience| self.mark(audience));
+            return;
+        }
+        table.changed_after(input.previous_n).for_each(|audience| self.mark(audience));
+        if new {
+            table.of_nothing.iter().for_each(|audience| self.mark(*audience));
+        }
+        if identities || new {
+            table.of_identity_field.iter().for_each(|audience| self.mark(*audience));
+        }
+        if let Some(before) = attributes.or(new.then_some(&[])) {
+            for (policy, paths) in table.paths.iter().enumerate() {
+                let after = input.attributes.get(policy).unwrap_or(&model::value::NULL);
+                let before = before.get(policy);
+                for (path, readers) in paths {
+                    let unchanged = match before {
+                        Some(before) => same_at(before, after, path),
+                        None => new && same_at(&model::value::NULL, after, path),
+                    };
+                    if path.is_empty() || !unchanged {
+                        readers.iter().for_each(|audience| self.mark(*audience));
+                    }
+                }
+            }
+        }
+        // Memberships as a field are those of before this evaluation.
+        table.of_membership_field.iter().for_each(|audience| self.mark(*audience));
+    }
+}
+
+/// Whether two documents hold the same at a path, and so all that a query can find along it. Queries look into arrays
+/// on the way, so those are compared as wholes.
+fn same_at(before: &Value, after: &Value, path: &str) -> bool {
+    let (mut before, mut after) = (before, after);
+    for name in path.split('.') {
+        if before.as_array().is_some() || after.as_array().is_some() {
+            break;
+        }
+        (before, after) = (before.get(name), after.get(name));
+    }
+    before == after
+}
+
+/// One pass over candidates.
+struct Pass<'a> {
+    table: &'a Table,
+    input: &'a Input<'a>,
+    /// By merge policy, once asked.
+    opted_out: Vec<Option<bool>>,
+    flips: &'a mut Vec<Flip>,
+}
+
+impl Pass<'_> {
+    /// Evaluates one audience; whether its membership changed.
+    fn look(&mut self, profile: &mut Profile, state: &State, at: u32) -> bool {
+        let audience = &*self.table.ordered[at as usize];
+        let Some(attributes) = self.input.attributes.get(audience.policy) else { return false };
+        let (holds, due) = holds(self.table, self.input, profile, state, at, attributes);
+        if due.is_some() || profile.dues.as_ref().is_some_and(|dues| !dues.is_empty()) {
+            profile.set_due(audience.no, due);
+        }
+        let holds = holds && !(audience.exclude_opt_out && self.is_opted_out(audience, attributes));
+        let Some(status) = transition(profile.membership(audience.no), holds) else { return false };
+        profile.set_membership(audience.no, Membership { status, since: self.input.now });
+        self.flips.push(Flip { audience: audience.no, status });
+        true
+    }
+
+    fn is_opted_out(&mut self, audience: &Audience, attributes: &Value) -> bool {
+        if self.opted_out.len() <= audience.policy {
+            self.opted_out.resize(audience.policy + 1, None);
+        }
+        *self.opted_out[audience.policy].get_or_insert_with(|| is_opted_out(attributes))
+    }
+}
+
+/// The truth of an audience's rule, and when time can turn one of its expressions.
+fn holds(
+    table: &Table,
+    input: &Input<'_>,
+    profile: &Profile,
+    state: &State,
+    at: u32,
+    attributes: &Value,
+) -> (bool, Option<Timestamp>) {
+    let is_member = |id: &str| table.by_id(id).is_some_and(|a| profile.is_member(a.no));
+    let world = World { profile: attributes, events: input.events, is_member: &is_member, now: input.now };
+    let mut due = None;
+    let holds = table.rules[at as usize].holds(&mut |number| {
+        let known = &table.atoms[number];
+        if known.atom.is_of_series() {
+            return state.answer(table, number);
+        }
+        let lookup = |own: usize| known.series.get(own).and_then(|n| state.series(*n));
+        let (holds, change) = known.atom.holds(&world, &lookup);
+        due = earlier(due, change);
+        holds
+    });
+    (holds, due)
 }
 
 /// A general opt-out in the legacy consent field group (profile.md §4.3).
-fn is_opted_out(attributes: &Value) -> bool {
-    let Some(entries) = attributes.at("optOutConsentLevel.privacyOptOuts").as_array() else { return false };
+pub fn is_opted_out(attributes: &Value) -> bool {
+    let Some(entries) = attributes.at(OPT_OUT).as_array() else { return false };
     entries.iter().any(|e| {
         e.get("optOutType").as_str() == Some("general_opt_out") && e.get("optOutValue").as_str() == Some("out")
     })
@@ -101,11 +285,5 @@ fn transition(prior: Option<Membership>, holds: bool) -> Option<Status> {
         (None | Some(Status::Exited), true) => Some(Status::Realized),
         (Some(Status::Realized), false) => Some(Status::Exited),
         _ => None,
-    }
-}
-
-fn earliest(due: &mut Option<Timestamp>, other: Option<Timestamp>) {
-    if let Some(other) = other {
-        *due = Some(due.map_or(other, |d| d.min(other)));
     }
 }

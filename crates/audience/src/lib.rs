@@ -1,18 +1,23 @@
 //! Audiences of one sandbox, and their evaluation over one profile.
 //!
-//! Floor 2, pure: (audiences, profile, events, what changed, now) → membership changes and the
+//! Floor 2, pure: (audiences, profile, what is kept of its events, what changed, now) → membership changes and the
 //! next instant at which time alone could change one.
+//!
+//! The cost of a change follows what it changes: an event is offered to the series that its type can belong to, an
+//! audience is looked at only when one of its atoms turned, an attribute it reads changed, or its time came.
 //!
 //! Always: audiences are evaluated in an order in which a referenced audience comes before the one
 //! that refers to it, so chains settle in one pass (profile.md §10.5).
 
 mod evaluate;
+mod state;
+mod table;
 
-pub use evaluate::{Changed, Evaluation, Flip, evaluate};
+pub use evaluate::{Changed, Evaluation, Flip, Input, Scratch, evaluate, is_opted_out};
+pub use state::State;
+pub use table::Audiences;
 
 use model::{AudienceNo, SmolStr, Timestamp};
-use std::collections::HashMap;
-use std::sync::Arc;
 
 /// Exited memberships are kept this long (profile.md §10.4).
 pub const EXITED_KEPT_MS: i64 = 30 * model::time::DAY_MS;
@@ -37,46 +42,4 @@ pub struct Audience {
     pub created: Timestamp,
     /// When it was last updated.
     pub updated: Timestamp,
-}
-
-/// All audiences of a sandbox, in evaluation order.
-#[derive(Default)]
-pub struct Audiences {
-    ordered: Vec<Arc<Audience>>,
-    by_id: HashMap<SmolStr, usize>,
-    by_no: HashMap<AudienceNo, usize>,
-}
-
-impl Audiences {
-    /// Takes audiences that are already in evaluation order.
-    pub fn new(ordered: Vec<Arc<Audience>>) -> Audiences {
-        let by_id = ordered.iter().enumerate().map(|(i, a)| (a.id.clone(), i)).collect();
-        let by_no = ordered.iter().enumerate().map(|(i, a)| (a.no, i)).collect();
-        Audiences { ordered, by_id, by_no }
-    }
-
-    /// In evaluation order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Audience>> {
-        self.ordered.iter()
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.ordered.len()
-    }
-
-    /// True when there are none.
-    pub fn is_empty(&self) -> bool {
-        self.ordered.is_empty()
-    }
-
-    /// By id.
-    pub fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
-        self.by_id.get(id).map(|i| &self.ordered[*i])
-    }
-
-    /// By number.
-    pub fn by_no(&self, no: AudienceNo) -> Option<&Arc<Audience>> {
-        self.by_no.get(&no).map(|i| &self.ordered[*i])
-    }
 }

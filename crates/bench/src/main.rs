@@ -7,13 +7,27 @@
 //! - templated: delivery of 100 profiles per message; baseline: rendering and posting the same messages.
 //! - whole-way: from changed membership to the wire and the ledger, with that destination.
 //! - memory after CDNOW, and start of the directory that holds it.
+//! - audiences: events committed under 500 audiences of a realistic mix, and the stages one by one; baseline as for ingest.
+//! - growth: the same by number of audiences and by stored events per profile; draws `docs/growth.svg`.
+//! - naive: incremental evaluation; baseline: every rule over the whole history.
+//! - backfill: a new audience over 1,000,000 stored profiles (`BACKFILL_PROFILES`), idle and beside a stream; baseline:
+//!   the stream without it.
 //!
 //! `bench NAME…` runs these sections only. One line of figures each; ratios survive a noisy machine better than absolute numbers.
 
 #![expect(clippy::disallowed_methods, reason = "measures the real program in real time")]
 
+mod audiences;
+mod backfill;
 mod cdnow;
+mod growth;
+mod mix;
+mod naive;
 mod pebble;
+mod plot;
+mod pure;
+mod stock;
+mod stream;
 mod templated;
 
 use serde_json::{Value as Json, json};
@@ -48,12 +62,16 @@ const AUDIENCES: [(&str, &str); 5] = [
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let sections: [(&str, fn()); 5] = [
+    let sections: [(&str, fn()); 9] = [
         ("pebble", pebble::run),
         ("templated", templated::run),
         ("whole-way", templated::whole_way),
         ("ingest", ingest),
         ("latency", latency),
+        ("naive", naive::run),
+        ("audiences", audiences::run),
+        ("growth", growth::run),
+        ("backfill", backfill::run),
     ];
     for (name, run) in sections {
         if asked.is_empty() || asked.iter().any(|a| a == name) {
@@ -70,6 +88,11 @@ fn print(line: &str) {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// The real time.
+fn now() -> model::Timestamp {
+    clock::Clock::system().now()
 }
 
 fn ingest() {

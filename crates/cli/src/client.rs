@@ -4,6 +4,9 @@ use serde_json::Value as Json;
 use std::path::Path;
 use std::time::Duration;
 
+/// An answer line by line takes as long as there is work.
+const LINES_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
 /// A client of one base URL with fixed headers.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -74,6 +77,27 @@ impl Client {
         let bytes = response.bytes().await.map_err(|e| e.to_string())?;
         let body = serde_json::from_slice(&bytes).unwrap_or(Json::Null);
         Ok(Answer { status, body })
+    }
+
+    /// A request that is answered line by line, JSON each, for as long as that takes.
+    pub(crate) async fn lines(&self, path: &str, body: &Json, mut each: impl FnMut(Json)) -> Result<(), String> {
+        let mut request = self.http.post(format!("{}{path}", self.base)).timeout(LINES_TIMEOUT);
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let request = request.header("content-type", "application/json").body(body.to_string());
+        let mut response = request.send().await.map_err(|e| format!("{} cannot be reached: {e}", self.base))?;
+        let status = response.status().as_u16();
+        let mut open = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| format!("the answer broke off: {e}"))? {
+            open.extend_from_slice(&chunk);
+            while let Some(end) = open.iter().position(|byte| *byte == b'\n').filter(|_| status == 200) {
+                let line: Vec<u8> = open.drain(..=end).collect();
+                each(serde_json::from_slice(&line).map_err(|e| format!("the answer is no JSON: {e}"))?);
+            }
+        }
+        let body = serde_json::from_slice(&open).unwrap_or(Json::Null);
+        Answer { status, body }.expect("POST", path).map(drop)
     }
 
     /// A JSON request that must succeed.

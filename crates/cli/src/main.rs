@@ -7,18 +7,18 @@ mod client;
 mod demo;
 mod operator;
 mod output;
+mod plan;
+mod pql;
 mod server;
 mod settings;
 mod template;
+mod why;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use operator::asks;
 use std::process::ExitCode;
 
 fn command() -> Command {
-    let data_dir = || {
-        let help = "Directory of the server [default: rivermouth-data] [env: RIVERMOUTH_DATA_DIR]";
-        Arg::new("data-dir").long("data-dir").value_name("DIR").help(help)
-    };
     let json = || {
         let help = "text for people, json for machines";
         Arg::new("output")
@@ -28,7 +28,6 @@ fn command() -> Command {
             .default_value("text")
             .help(help)
     };
-    let asks = |name: &'static str, about: &'static str| Command::new(name).about(about).arg(data_dir()).arg(json());
     let flow = || Arg::new("flow").long("flow").value_name("ID").help("Only this flow");
     let ids = || Arg::new("ids").value_name("ID").action(ArgAction::Append).help("Only these; all without any");
     Command::new("rivermouth")
@@ -97,10 +96,13 @@ fn command() -> Command {
         )
         .subcommand(author::command())
         .subcommand(asks("status", "Show what a running server holds"))
+        .subcommand(why::command())
         .subcommand(
             <receiver::Args as clap::Args>::augment_args(Command::new("receiver"))
                 .about("Run a small HTTP receiver for trying things out"),
         )
+        .subcommand(plan::command())
+        .subcommand(pql::command())
         .subcommand(template::command())
         .subcommand(Command::new("settings").about("Print the manual page of all settings"))
         .subcommand(completions_command())
@@ -150,6 +152,7 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
             Ok(())
         }
         Some(("receiver", m)) => receive(m),
+        Some(("pql", m)) => pql::run(m),
         Some(("template", m)) => template::run(m),
         Some(("settings", _)) => {
             output::text(&settings::markdown());
@@ -161,6 +164,8 @@ fn run(matches: &ArgMatches) -> Result<(), String> {
             }
             Ok(())
         }
+        Some(("plan", m)) => runtime()?.block_on(plan::run(m)),
+        Some(("why", m)) => runtime()?.block_on(why::run(m)),
         Some(("author", m)) => runtime()?.block_on(author::run(m)),
         Some((name, m)) => runtime()?.block_on(operator::run(name, m)),
         None => Err("a command is needed".into()),

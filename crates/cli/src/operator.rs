@@ -2,15 +2,38 @@
 
 use crate::client::Client;
 use crate::output::line;
-use clap::ArgMatches;
+use clap::{Arg, ArgMatches, Command};
 use serde_json::{Value as Json, json};
 use std::path::PathBuf;
 
-pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), String> {
-    let (action, m) = matches.subcommand().unwrap_or(("", matches));
+/// A command that asks the server of a data directory.
+pub(crate) fn asks(name: &'static str, about: &'static str) -> Command {
+    let data_dir = "Directory of the server [default: rivermouth-data] [env: RIVERMOUTH_DATA_DIR]";
+    let data_dir = Arg::new("data-dir").long("data-dir").value_name("DIR").help(data_dir);
+    let output = Arg::new("output")
+        .long("output")
+        .value_name("FORMAT")
+        .value_parser(["text", "json"])
+        .default_value("text")
+        .help("text for people, json for machines");
+    Command::new(name).about(about).arg(data_dir).arg(output)
+}
+
+/// The client of the server that a command asks.
+pub(crate) fn client(m: &ArgMatches) -> Result<Client, String> {
     let data_dir = m.get_one::<String>("data-dir").cloned();
     let data_dir = data_dir.or_else(|| std::env::var(crate::settings::variable("data-dir")).ok());
-    let client = Client::operator(&PathBuf::from(data_dir.as_deref().unwrap_or("rivermouth-data")))?;
+    Client::operator(&PathBuf::from(data_dir.as_deref().unwrap_or("rivermouth-data")))
+}
+
+/// True where the output is for machines.
+pub(crate) fn wants_json(m: &ArgMatches) -> bool {
+    m.get_one::<String>("output").is_some_and(|output| output == "json")
+}
+
+pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), String> {
+    let (action, m) = matches.subcommand().unwrap_or(("", matches));
+    let client = client(m)?;
     let text = |name: &str| m.get_one::<String>(name).map_or("", String::as_str);
     let flow = || m.try_get_one::<String>("flow").ok().flatten().map_or(String::new(), |f| format!("?flow={f}"));
     let answer = match (name, action) {
@@ -39,7 +62,7 @@ pub(crate) async fn run(name: &str, matches: &ArgMatches) -> Result<(), String> 
         }
         (name, action) => return Err(format!("{name} {action} is not a command")),
     };
-    if text("output") == "json" {
+    if wants_json(m) {
         line(&answer.to_string());
     } else {
         print(name, &answer)?;
@@ -60,7 +83,7 @@ fn replay(m: &ArgMatches) -> Json {
 }
 
 /// Percent-encodes a query value.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }

@@ -148,7 +148,7 @@ impl Delivery {
     pub async fn try_batching(
         &self,
         batching: Batching,
-        profiles: &[destination::message::TargetProfile],
+        profiles: &[Arc<destination::message::TargetProfile>],
         id: impl Fn() -> [u8; 16],
     ) -> Vec<Trial> {
         batch::try_out(&self.batching_target(batching), profiles, id).await
@@ -156,7 +156,7 @@ impl Delivery {
 
     fn batching_target(&self, batching: Batching) -> batch::Target {
         let (client, egress, clock) = (self.client.clone(), self.egress.clone(), self.clock.clone());
-        batch::Target { batching, client, egress, clock }
+        batch::Target::new(batching, client, egress, clock)
     }
 
     /// The guarded way out, for calls that are no exports.

@@ -6,6 +6,7 @@
 
 use destination::message::{SourceProfile, Withheld};
 use model::{FlowNo, PartitionNo, ProfileId, Timestamp};
+use std::sync::Arc;
 
 /// Names one export for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ pub struct ProfileExport {
     /// When the change happened that is exported.
     pub created: Timestamp,
     /// The profile as it was then.
-    pub source: SourceProfile,
+    pub source: Arc<SourceProfile>,
 }
 
 /// What a request of a batching flow holds.

@@ -35,7 +35,8 @@ fn messages(case: &Json) -> Vec<String> {
     let instance = instance(case);
     let profiles = case["in"].as_array().expect("in").iter();
     let times = instance.design().times();
-    let targets: Vec<_> = profiles.map(|json| TargetProfile::from_json(json, times).expect("a profile")).collect();
+    let target = |json| Arc::new(TargetProfile::from_json(json, times).expect("a profile"));
+    let targets: Vec<_> = profiles.map(target).collect();
     let mut bodies = Vec::new();
     for group in instance.messages(&targets) {
         for message in group.messages {

@@ -147,10 +147,14 @@ impl Control {
         for change in &changes {
             docs.apply(docs.n + 1, at, change);
         }
-        let plan = Arc::new(self.compiler.compile(&docs));
+        let moves = changes.iter().any(|c| moves_plans(c.collection));
+        let plan = match moves {
+            true => Arc::new(self.compiler.compile(&docs)),
+            false => Arc::new(Plan { n: docs.n, sandboxes: self.current().plan.sandboxes.clone() }),
+        };
         self.history.lock().plans.insert(docs.n, plan.clone());
         let mut entries = vec![(key::CONTROL, payload.clone())];
-        if changes.iter().any(|c| moves_plans(c.collection)) {
+        if moves {
             let changed = Command::PlanChanged { n: docs.n }.encode();
             entries.extend((0..self.partitions).map(|p| (key::stream(PartitionNo(p)), changed.clone())));
         }
@@ -211,9 +215,10 @@ impl Control {
     }
 }
 
-/// Clients and the like are no part of any plan.
+/// Clients, and records of work that runs beside the stream, are no part of any plan.
 fn moves_plans(collection: Collection) -> bool {
-    !matches!(collection, Collection::Client | Collection::Organisation)
+    use Collection::{Client, ExportJob, ExternalRun, ExternalTask, Organisation, Schedule, SegmentJob};
+    !matches!(collection, Client | Organisation | SegmentJob | Schedule | ExportJob | ExternalTask | ExternalRun)
 }
 
 fn encode_changes(first_n: u64, at: Timestamp, changes: &[DocChange]) -> Vec<u8> {
@@ -275,8 +280,8 @@ pub(crate) fn scan_after(
     after: &[u8],
     visit: Visit<'_>,
 ) -> Result<(), Error> {
-    store.scan(keyspace, Bound::Excluded(after), Bound::Unbounded, &mut |k, v| {
-        if k.starts_with(prefix) { visit(k, v) } else { ControlFlow::Break(()) }
-    })?;
+    // Bounded above: what was deleted behind the last row is not walked through.
+    let end = store::prefix_end(prefix);
+    store.scan(keyspace, Bound::Excluded(after), end.as_deref().map_or(Bound::Unbounded, Bound::Excluded), visit)?;
     Ok(())
 }

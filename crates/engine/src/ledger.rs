@@ -6,6 +6,8 @@
 use activation::Filtered;
 use model::codec::{self, Reader};
 use model::{FlowNo, PartitionNo};
+use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use store::{Keyspace, Store};
 
@@ -137,6 +139,56 @@ pub(crate) fn read(store: &dyn Store, prefix: &[u8]) -> Result<Vec<(u32, Ledger)
     match fault {
         Some(fault) => Err(fault.into()),
         None => Ok(hours),
+    }
+}
+
+/// The committed all-time rows of flows that were asked for, by partition: who watches a flow does
+/// not read the store each time.
+#[derive(Default)]
+pub(crate) struct Totals(Mutex<HashMap<FlowNo, HashMap<PartitionNo, Ledger>>>);
+
+impl Totals {
+    /// Takes in rows that were committed.
+    pub(crate) fn publish(&self, rows: impl Iterator<Item = (FlowNo, PartitionNo, Ledger)>) {
+        let mut rows = rows.peekable();
+        if rows.peek().is_none() {
+            return;
+        }
+        let mut flows = self.0.lock();
+        for (flow, partition, ledger) in rows {
+            if let Some(flow) = flows.get_mut(&flow) {
+                flow.insert(partition, ledger);
+            }
+        }
+    }
+
+    /// The sum over the partitions of a flow. What is committed while the rows are read for the first
+    /// time is published after them.
+    pub(crate) fn of(&self, flow: FlowNo, store: &dyn Store) -> Result<Ledger> {
+        let mut flows = self.0.lock();
+        let mut sum = Ledger::default();
+        if let Some(rows) = flows.get(&flow) {
+            rows.values().for_each(|row| sum.add(row));
+            return Ok(sum);
+        }
+        let mut rows = HashMap::new();
+        let mut fault = None;
+        store.scan_prefix(Keyspace::Meta, &key::ledger_hour(flow, 0), &mut |k, row| {
+            let partition = k.get(9..11).and_then(|b| b.try_into().ok()).map_or(0, u16::from_be_bytes);
+            match Ledger::decode(row) {
+                Ok(ledger) => {
+                    sum.add(&ledger);
+                    rows.insert(PartitionNo(partition), ledger);
+                }
+                Err(e) => fault = Some(e),
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(fault) = fault {
+            return Err(fault.into());
+        }
+        flows.insert(flow, rows);
+        Ok(sum)
     }
 }
 

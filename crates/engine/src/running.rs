@@ -11,7 +11,7 @@ use crate::emit::{Emitter, Known};
 use crate::error::{Error, Result};
 use crate::identity_worker::{IdentityWorker, Resolving, linking_xids, profile_of};
 use crate::key;
-use crate::partition::{ExportObserver, PartitionWorker};
+use crate::partition::{ExportObserver, PartitionWorker, Ports, Published};
 use crate::plan::Compiler;
 use crate::progress::Progress;
 use clock::Clock;
@@ -78,6 +78,7 @@ pub struct Engine {
     store: Arc<dyn Store>,
     clock: Clock,
     control: Arc<Control>,
+    published: Arc<Published>,
     partitions: u16,
     backlog_bytes_max: u64,
     gauges: Arc<Gauges>,
@@ -133,13 +134,14 @@ impl Engine {
             },
             known,
             control: control.clone(),
+            published: Arc::new(Published::new(options.partitions)),
             resolving: Arc::default(),
             options: &options,
         };
         let mut threads = Vec::new();
         let identity = start.identity_worker(&mut threads)?;
         let workers = start.partition_workers(&mut threads)?;
-        let Start { shared: Shared { gauges, stop, caught_up, .. }, resolving, .. } = start;
+        let Start { shared: Shared { gauges, stop, caught_up, .. }, published, resolving, .. } = start;
         let routes = Routes { identity, workers, gauges: gauges.clone() };
         feed(&log, &*store, routes, options.partitions, options.backlog_bytes_max)?;
         let engine = Engine {
@@ -147,6 +149,7 @@ impl Engine {
             store,
             clock,
             control,
+            published,
             partitions: options.partitions,
             backlog_bytes_max: options.backlog_bytes_max,
             gauges,
@@ -167,6 +170,11 @@ impl Engine {
     /// The store, for reading.
     pub fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What workers show beside the rows.
+    pub(crate) fn published(&self) -> &Published {
+        &self.published
     }
 
     /// The log, for its figures.
@@ -459,6 +467,7 @@ struct Start<'a> {
     shared: Shared,
     known: Arc<Known>,
     control: Arc<Control>,
+    published: Arc<Published>,
     resolving: Arc<Resolving>,
     options: &'a Options,
 }
@@ -490,14 +499,21 @@ impl Start<'_> {
         let (sender, receiver) = unbounded();
         let (shared, known, control) = (self.shared.clone(), self.known.clone(), self.control.clone());
         let (partitions, on_export) = (self.options.partitions, self.options.on_export.clone());
+        let published = self.published.clone();
         let cache = self.options.cache_bytes / count;
         let open = {
             let shared = shared.clone();
             move || {
                 let mine = (0..partitions).filter(|p| usize::from(*p) % count == index);
                 let emitter = Emitter::new(shared.log.clone(), known.clone());
-                let store = shared.store.clone();
-                PartitionWorker::open(store, control.clone(), emitter, partitions, mine, cache, on_export.clone())
+                let ports = Ports {
+                    store: shared.store.clone(),
+                    control: control.clone(),
+                    emitter,
+                    published: published.clone(),
+                    on_export: on_export.clone(),
+                };
+                PartitionWorker::open(ports, partitions, mine, cache)
             }
         };
         let worker = open()?;

@@ -1,6 +1,6 @@
 //! What surfaces read: profiles, events, the outbox, dead letters, quarantine, counts.
 //!
-//! Reads committed rows only; never a worker's memory.
+//! Shows what is committed only: rows, and what workers publish of them after the commit.
 
 use crate::census::Census;
 use crate::control::scan_after;
@@ -17,7 +17,7 @@ use model::codec::Reader;
 use model::{DatasetNo, FlowNo, Identity, PartitionNo, ProfileId, SandboxId, Timestamp};
 use profile::{Event, Profile, Row};
 use std::collections::HashMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use store::{Keyspace, Snapshot, StreamId};
 
 /// A stored profile and its id.
@@ -128,6 +128,10 @@ impl Engine {
 
     /// Waiting exports of a flow in a partition, in order, after `after_seq`.
     pub fn waiting(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Result<Vec<Waiting>> {
+        let known = self.published().tails.hold(partition).and_then(|mut held| held.read(flow, after_seq, limit));
+        if let Some(known) = known {
+            return Ok(known.into_iter().map(|(seq, export)| Waiting { seq, export }).collect());
+        }
         let prefix = key::outbox_of(flow, partition);
         let mut found = Vec::new();
         let mut fault = None;
@@ -177,8 +181,7 @@ impl Engine {
 
     /// The ledger of a flow over all time.
     pub fn ledger(&self, flow: FlowNo) -> Result<Ledger> {
-        let all_time = ledger::read(self.store(), &key::ledger_hour(flow, 0))?;
-        Ok(all_time.into_iter().next().map(|(_, ledger)| ledger).unwrap_or_default())
+        self.published().totals.of(flow, self.store())
     }
 
     /// The ledger of a flow by hour since the epoch, ascending.
@@ -219,10 +222,7 @@ impl Engine {
         if limit == 0 {
             return Ok(rows);
         }
-        self.store().scan(keyspace, Bound::Included(prefix), Bound::Unbounded, &mut |key, row| {
-            if !key.starts_with(prefix) {
-                return ControlFlow::Break(());
-            }
+        self.store().scan_prefix(keyspace, prefix, &mut |key, row| {
             match read(key, row) {
                 Ok(value) => rows.push(value),
                 Err(e) => {

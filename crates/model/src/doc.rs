@@ -82,6 +82,18 @@ collections! {
     PublishRequest = 21 "publish request",
     /// What a receiving system calls a mapped audience; id = `flow/audience`.
     AudienceAlias = 22 "audience alias",
+    /// Audiences whose members are uploaded; id = UUID.
+    ExternalAudience = 23 "external audience",
+    /// On-demand and scheduled evaluations; id = UUID.
+    SegmentJob = 24 "segment job",
+    /// When evaluations and exports run; id = UUID.
+    Schedule = 25 "schedule",
+    /// Exports of profiles into data sets; id = a number as text.
+    ExportJob = 26 "export job",
+    /// Requests to make an external audience; id = UUID.
+    ExternalTask = 27 "external audience operation",
+    /// Loads of members of an external audience; id = UUID.
+    ExternalRun = 28 "external audience run",
 }
 
 /// One stored document.

@@ -29,3 +29,10 @@ pub struct Membership {
     /// When the status became what it is (`lastQualificationTime`).
     pub since: Timestamp,
 }
+
+/// The field of a profile in which loads of external audiences keep, per audience `nNUMBER`, until when the
+/// membership is valid (`validUntil`) and the other columns of the row (`fields`).
+pub const UPLOADED_FIELD: &str = "_externalAudiences";
+
+/// The namespace of memberships that were uploaded.
+pub const UPLOADED_NAMESPACE: &str = "CustomerAudienceUpload";

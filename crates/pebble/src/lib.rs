@@ -6,6 +6,7 @@
 //! Always: no source and no context makes it panic or recurse without bound; an error leaves no output.
 
 mod adobe;
+mod analysis;
 mod error;
 mod escape;
 mod eval;
@@ -22,6 +23,7 @@ mod path_macro;
 mod pipe;
 mod predicates;
 mod print;
+mod reads;
 mod render;
 mod resolve;
 mod scope;
@@ -32,5 +34,6 @@ mod value;
 
 pub use error::{Error, Phase};
 pub use layout::format_source;
+pub use reads::{Parts, Reads};
 pub use template::{Limits, Options, Profile, Template, Templates};
 pub use value::{Big, Key, List, Map, Value};

@@ -1,13 +1,12 @@
-//! Variables while a template renders, and the names that a template reads.
+//! Variables while a template renders.
 //!
 //! In: names and values. Out: the value that is visible. Always: scopes are stretches of one stack; a macro
 //! starts above a barrier and sees nothing below it.
 
-use crate::tree::{Expr, FilterCall, ImportForm, Name, Node, Part, Segment};
+use crate::tree::{Name, Part, Segment};
 use crate::value::{Map, Value};
 use smol_str::SmolStr;
 use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -390,89 +389,4 @@ impl<'a> Scopes<'a> {
         let all = all.chain(self.passes.iter().map(|pass| &pass.item));
         all.map(|value| if let Val::Own(v) = value { crate::render::size_of(v, &mut seen) } else { 0 }).sum()
     }
-}
-
-/// Adds the static paths that nodes read.
-pub(crate) fn paths(nodes: &[Node], names: &mut BTreeSet<String>) {
-    for node in nodes {
-        match node {
-            Node::Text(_) | Node::Block(..) => {}
-            Node::Print(expr) => read(expr, names),
-            Node::If(branches) => {
-                for (condition, _, body) in &branches.branches {
-                    read(condition, names);
-                    paths(body, names);
-                }
-                paths(&branches.otherwise, names);
-            }
-            Node::For(each) => {
-                read(&each.over, names);
-                paths(&each.body, names);
-                paths(&each.otherwise, names);
-            }
-            Node::Set(set) => read(&set.1, names),
-            Node::Group(body) => paths(body, names),
-            Node::Include(include) => {
-                read(&include.template, names);
-                pairs(&include.with, names);
-                include.blocks.iter().flatten().for_each(|(_, body)| paths(body, names));
-            }
-            Node::Extends(extends) => read(&extends.0, names),
-            Node::Import(import) => {
-                debug_assert!(!matches!(&import.form, ImportForm::Names(n) if n.is_empty()));
-                read(&import.template, names);
-            }
-            Node::Cache(cache) => {
-                read(&cache.0, names);
-                paths(&cache.1, names);
-            }
-        }
-    }
-}
-
-fn pairs(pairs: &[(Expr, Expr)], names: &mut BTreeSet<String>) {
-    pairs.iter().for_each(|(k, v)| {
-        read(k, names);
-        read(v, names);
-    });
-}
-
-fn read(expr: &Expr, names: &mut BTreeSet<String>) {
-    let mut all = |exprs: &mut dyn Iterator<Item = &Expr>| exprs.for_each(|e| read(e, names));
-    match expr {
-        Expr::Const(_) | Expr::Parent(..) => {}
-        Expr::Var(var) => {
-            names.insert(var.name.text.to_string());
-        }
-        Expr::Path(path) => match &path.base {
-            Expr::Var(var) => {
-                let segments: Vec<&str> = path.segments.iter().map(|s| s.name.as_str()).collect();
-                names.insert(format!("{}.{}", var.name.text, segments.join(".")));
-            }
-            base => read(base, names),
-        },
-        Expr::PathMacro(path) => {
-            names.insert(path.root.name.text.to_string());
-        }
-        Expr::Index(index) => all(&mut [&index.0, &index.1].into_iter()),
-        Expr::Method(method) => all(&mut std::iter::once(&method.base).chain(&method.args.positional)),
-        Expr::List(items) | Expr::Concat(items) => all(&mut items.iter()),
-        Expr::Map(entries) => pairs(entries, names),
-        Expr::Binary(binary) => all(&mut [&binary.left, &binary.right].into_iter()),
-        Expr::Unary(unary) => read(&unary.1, names),
-        Expr::Ternary(t) => all(&mut [&t.0, &t.1, &t.2].into_iter()),
-        Expr::Filter(call) => all(&mut filter_parts(call)),
-        Expr::Test(test) => all(&mut std::iter::once(&test.input).chain(&test.args)),
-        Expr::Call(call) => {
-            let bound = call.function.iter().filter_map(|(_, b)| b.as_ref().ok()).flatten().flatten();
-            all(&mut bound.chain(&call.args.positional).chain(call.args.named.iter().map(|(_, e)| e)));
-        }
-        Expr::Block(block) => all(&mut block.0.iter()),
-        Expr::Escape(escape) => read(&escape.1, names),
-        Expr::Body(body) => paths(body, names),
-    }
-}
-
-fn filter_parts(call: &FilterCall) -> impl Iterator<Item = &Expr> {
-    std::iter::once(&call.input).chain(call.args.iter().flatten().flatten())
 }

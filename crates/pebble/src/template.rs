@@ -6,6 +6,7 @@
 use crate::error::{Error, Phase, Raised, fault};
 use crate::escape::Strategy;
 use crate::parser::Parser;
+use crate::reads::Reads;
 use crate::render::Renderer;
 use crate::tree::{Blocks, Macro, Node};
 use crate::value::Value;
@@ -203,14 +204,14 @@ impl Template {
         Ok(())
     }
 
-    /// The static paths that the template reads, such as `input.profile.attributes`, each once and sorted.
-    /// Variables of loops and of `set` are named as they stand.
+    /// What the template reads of its context when it is rendered; all if it uses other templates.
+    pub fn reads(&self) -> Reads {
+        crate::analysis::reads(self)
+    }
+
+    /// The paths of [`Template::reads`], such as `input.profile.attributes`, each once and sorted.
     pub fn names_read(&self) -> Vec<String> {
-        let mut names = std::collections::BTreeSet::new();
-        crate::scope::paths(&self.body, &mut names);
-        self.blocks.values().for_each(|nodes| crate::scope::paths(nodes, &mut names));
-        self.macros.values().for_each(|m| crate::scope::paths(&m.body, &mut names));
-        names.into_iter().collect()
+        self.reads().paths()
     }
 }
 

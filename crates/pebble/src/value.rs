@@ -282,6 +282,24 @@ impl Value {
         Value::List(Arc::new(List::of(items, true)))
     }
 
+    /// `json_map` of one entry.
+    pub fn json_map_of_one(key: Key, value: Value) -> Value {
+        let nesting = 1 + key.0.nesting().max(value.nesting());
+        Value::Map(Arc::new(Map { entries: Few::One([(key.0, value)]), nesting, json: true, index: OnceLock::new() }))
+    }
+
+    /// `json_map` of entries whose keys are known to differ.
+    pub fn json_map_of_unique(entries: Vec<(Key, Value)>) -> Value {
+        let entries = entries.into_iter().map(|(key, value)| (key.0, value)).collect();
+        Value::Map(Arc::new(Map::of(entries, true)))
+    }
+
+    /// `json_list` of one item.
+    pub fn json_list_of_one(item: Value) -> Value {
+        let nesting = 1 + item.nesting();
+        Value::List(Arc::new(List { items: Few::One([item]), nesting, json: true }))
+    }
+
     /// Reads JSON text; whole numbers of any size keep their digits.
     ///
     /// # Errors

@@ -1,4 +1,5 @@
-//! What is done a quick way comes out as the slow way does: places of variables, digests, escapes, numbers.
+//! What is done a quick way comes out as the slow way does: places of variables, contexts without what is not read,
+//! digests, escapes, numbers.
 
 use pebble::{Limits, Options, Template, Value};
 use proptest::prelude::*;
@@ -6,7 +7,7 @@ use sha2::Digest as _;
 
 const CONTEXT: &str = r#"{
     "a": 7, "s": "te<x>t", "l": [1, "two", {"k": 3, "first": "f"}, null],
-    "m": {"k": "v", "n": {"k": {"last": 1}}, "x": [4, 5]}, "n": null, "loop": {"last": "of the context", "k": 1}
+    "m": {"k": "v", "n": {"k": {"last": 1}}, "x": [4, 5]}, "n": null, "e": [], "loop": {"last": "of the context", "k": 1}
 }"#;
 
 fn rendered(source: &str, context: &Value, options: &Options) -> Result<String, String> {
@@ -21,9 +22,12 @@ fn name() -> impl Strategy<Value = &'static str> {
 }
 
 fn path() -> impl Strategy<Value = String> {
-    let segments: &[_] = &["k", "n", "x", "key", "value", "first", "last", "index", "length"];
-    (name(), prop::collection::vec(prop::sample::select(segments), 0..4))
-        .prop_map(|(name, rest)| rest.iter().fold(name.to_owned(), |path, segment| format!("{path}.{segment}")))
+    let segments: &[_] =
+        &["k", "n", "x", "key", "value", "first", "last", "index", "length", "size", "empty", "toString", "getValue"];
+    let any = (name(), prop::collection::vec(prop::sample::select(segments), 0..4))
+        .prop_map(|(name, rest)| rest.iter().fold(name.to_owned(), |path, segment| format!("{path}.{segment}")));
+    let found = prop::sample::select(&["m.n.k.last", "m.n.k", "m.n", "m.x", "m.k", "x.k", "y.k", "y.n", "e"][..]);
+    prop_oneof![1 => any, 1 => found.prop_map(str::to_owned)]
 }
 
 fn value() -> impl Strategy<Value = String> {
@@ -33,9 +37,35 @@ fn value() -> impl Strategy<Value = String> {
         1 => path().prop_map(|p| format!("{p} | default('d')")),
         1 => (path(), path()).prop_map(|(a, b)| format!("{a} == {b} ? {a} : {b}")),
         1 => path().prop_map(|p| format!("f({p})")),
+        1 => (path(), name()).prop_map(|(p, n)| format!("({p} is null ? {n} : {p}).k")),
+        1 => (path(), prop::sample::select(OPERATIONS)).prop_map(|(p, after)| format!("{p}{after}")),
         1 => (0..9_u8).prop_map(|n| n.to_string()),
     ]
 }
+
+/// What may stand after a path.
+const OPERATIONS: &[&str] = &[
+    "[0]",
+    "[2].k",
+    "['2'].k",
+    "[s]",
+    "|length",
+    "|first",
+    "|sort|length",
+    "|default(m).k",
+    ".size()",
+    ".isEmpty()",
+    ".containsKey('k')",
+    ".getKey()",
+    ".getValue().k",
+    ".toString()",
+    ".get('k')",
+    " is defined",
+    " is map",
+    " is iterable",
+    " is even",
+    " is empty",
+];
 
 fn condition() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -44,6 +74,7 @@ fn condition() -> impl Strategy<Value = String> {
         (path(), path()).prop_map(|(a, b)| format!("{a} == {b}")),
         path().prop_map(|p| format!("{p} == 'v' or {p} is empty")),
         path().prop_map(|p| format!("{p} is not null")),
+        path().prop_map(|p| format!("{p} is empty")),
     ]
 }
 
@@ -51,6 +82,7 @@ fn nodes() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         4 => value().prop_map(|v| format!("[{{{{ {v} }}}}]")),
         1 => (name(), value()).prop_map(|(n, v)| format!("{{% set {n} = {v} %}}")),
+        2 => (prop::sample::select(&["x", "y"][..]), path()).prop_map(|(n, p)| format!("{{% set {n} = {p} %}}")),
         1 => Just("-".to_owned()),
     ];
     leaf.prop_recursive(4, 40, 5, |inner| {
@@ -90,6 +122,17 @@ proptest! {
         let placed = format!("{{% macro f(x) %}}{}{{% endmacro %}}{body}", called.replace("f(", "("));
         let named = format!("{placed}{{% if false %}}{{{{ _context }}}}{{% endif %}}");
         prop_assert_eq!(rendered(&placed, &context, &options), rendered(&named, &context, &options), "{}", placed);
+    }
+
+    #[test]
+    fn what_is_not_read_may_be_missing(body in nodes(), called in nodes(), strict: bool) {
+        let context = Value::parse_json(CONTEXT).expect("JSON");
+        let options = Options { strict, ..Options::default() };
+        let source = format!("{{% macro f(x) %}}{}{{% endmacro %}}{body}", called.replace("f(", "("));
+        let Ok(template) = Template::compile("t", &source, &options) else { return Ok(()) };
+        let left = template.reads().prune(&context);
+        let shown = format!("{source} of {}", left.to_json());
+        prop_assert_eq!(rendered(&source, &left, &options), rendered(&source, &context, &options), "{}", shown);
     }
 
     #[test]

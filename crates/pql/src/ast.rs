@@ -332,6 +332,11 @@ macro_rules! units {
                 None
             }
 
+            /// The singular.
+            pub fn singular(self) -> &'static str {
+                match self { $(Unit::$name => $one),+ }
+            }
+
             /// The plural.
             pub fn plural(self) -> &'static str {
                 match self { $(Unit::$name => $many),+ }

@@ -38,7 +38,7 @@ pub(crate) fn takes(parameter: Takes, given: &Ty) -> bool {
     class == Class::Any
         || match parameter {
             Takes::Any | Takes::PerItem => true,
-            Takes::Text => class == Class::Text,
+            Takes::Text | Takes::Regex | Takes::DatePattern | Takes::Locale | Takes::DateLocale => class == Class::Text,
             Takes::Number => class == Class::Number,
             Takes::Boolean => class == Class::Boolean,
             Takes::Time => matches!(class, Class::Time | Class::Text),
@@ -51,7 +51,7 @@ pub(crate) fn takes(parameter: Takes, given: &Ty) -> bool {
 pub(crate) fn wanted(parameter: Takes) -> &'static str {
     match parameter {
         Takes::Any | Takes::PerItem => "a value",
-        Takes::Text => "a String",
+        Takes::Text | Takes::Regex | Takes::DatePattern | Takes::Locale | Takes::DateLocale => "a String",
         Takes::Number => "a number",
         Takes::Boolean => "a Boolean",
         Takes::Time => "a date or time",

@@ -29,6 +29,8 @@ pub(crate) struct Compiled {
     pub(crate) ignores_year: bool,
     pub(crate) multi_entity: bool,
     pub(crate) faults: Vec<Diagnostic>,
+    /// The types of names, calls and calculations, by their places.
+    pub(crate) types: Vec<(Range<usize>, Ty)>,
 }
 
 /// Compiles a tree.
@@ -43,6 +45,7 @@ pub(crate) fn compile(ast: &Ast, schema: &Schema) -> Compiled {
         ignores_year: false,
         multi_entity: false,
         faults: Vec::new(),
+        types: Vec::new(),
     };
     let (node, ty) = compiler.query(&ast.root);
     compiler.paths.sort();
@@ -56,6 +59,7 @@ pub(crate) fn compile(ast: &Ast, schema: &Schema) -> Compiled {
         ignores_year: compiler.ignores_year,
         multi_entity: compiler.multi_entity,
         faults: compiler.faults,
+        types: compiler.types,
     }
 }
 
@@ -73,6 +77,7 @@ struct Compiler {
     ignores_year: bool,
     multi_entity: bool,
     faults: Vec<Diagnostic>,
+    types: Vec<(Range<usize>, Ty)>,
 }
 
 impl Compiler {
@@ -112,6 +117,23 @@ impl Compiler {
     }
 
     fn lower_any(&mut self, expr: &Expr) -> Typed {
+        let typed = self.lower_kind(expr);
+        use ExprKind as K;
+        if let K::Name(_)
+        | K::Member { .. }
+        | K::Up { .. }
+        | K::Call { .. }
+        | K::Filter { .. }
+        | K::Arithmetic { .. }
+        | K::Select(_)
+        | K::Fold { .. } = expr.kind
+        {
+            self.types.push((expr.span.clone(), typed.1.clone()));
+        }
+        typed
+    }
+
+    fn lower_kind(&mut self, expr: &Expr) -> Typed {
         match &expr.kind {
             ExprKind::Null => (Node::Null, Ty::Null),
             ExprKind::Bool(b) => (Node::Bool(*b), Ty::BOOLEAN),
@@ -354,10 +376,6 @@ impl Compiler {
     }
 
     fn unknown_function(&mut self, name: &Ident) -> Typed {
-        if functions::is_unsupported(&name.text) {
-            self.fault(Kind::Unsupported, &name.span, format!("the function `{}` is not supported yet", name.text));
-            return FAULTY;
-        }
         let near = nearest(&name.text, functions::functions().map(|f| f.name));
         let fault = self.fault(Kind::UnknownFunction, &name.span, format!("there is no function `{}`", name.text));
         fault.hint = near.map(|near| format!("did you mean `{near}`?"));

@@ -31,6 +31,33 @@ pub enum Kind {
     Unsupported,
     /// Larger than a query may be.
     Limit,
+    /// A warning: legal, but dear to evaluate.
+    Costly,
+}
+
+impl Kind {
+    /// True for what should be told, but refuses nothing.
+    pub fn is_warning(self) -> bool {
+        self == Kind::Costly
+    }
+
+    /// The name of the rule for programs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Syntax => "syntax",
+            Kind::UnknownField => "unknown-field",
+            Kind::UnknownFunction => "unknown-function",
+            Kind::UnknownUnit => "unknown-unit",
+            Kind::Arity => "arity",
+            Kind::Type => "type",
+            Kind::Scope => "scope",
+            Kind::Constant => "constant",
+            Kind::Regex => "regex",
+            Kind::Unsupported => "unsupported",
+            Kind::Limit => "limit",
+            Kind::Costly => "costly",
+        }
+    }
 }
 
 /// One fault of a query.

@@ -10,16 +10,17 @@ mod array;
 mod chain;
 mod compare;
 
+pub(crate) use array::Folded;
 pub(crate) use chain::STEPS_MAX;
 
 use crate::ast::Arithmetic;
 use crate::calendar::{Grid, LIMIT, clamp};
 use crate::functions::Plain;
+use crate::functions::pattern::Regex;
 use crate::node::{Anchor, Node, Window};
 use crate::occurs::{Moment, Span};
 use crate::query::World;
 use crate::value::V;
-use fancy_regex::Regex;
 use model::{SmolStr, Timestamp};
 use std::rc::Rc;
 
@@ -29,11 +30,35 @@ pub(crate) struct Run<'a> {
     pub(crate) now: i64,
     slots: Vec<V<'a>>,
     flip: i64,
+    /// What [`Node::Kept`] stands for.
+    kept: Option<&'a dyn Kept>,
+}
+
+/// Aggregates that are known without a look at events.
+pub(crate) trait Kept {
+    /// The value of an aggregate at an instant.
+    fn value(&self, number: usize, now: i64) -> V<'static>;
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(world: &'a World<'a>, slots: usize) -> Run<'a> {
-        Run { world, now: clamp(world.now.0), slots: vec![V::Null; slots], flip: i64::MAX }
+        Run { world, now: clamp(world.now.0), slots: vec![V::Null; slots], flip: i64::MAX, kept: None }
+    }
+
+    /// The same with the aggregates that the nodes name.
+    pub(crate) fn with_kept(self, kept: &'a dyn Kept) -> Run<'a> {
+        Run { kept: Some(kept), ..self }
+    }
+
+    /// Puts a value where nodes look for a variable.
+    pub(crate) fn set_slot(&mut self, slot: usize, value: V<'a>) {
+        if let Some(place) = self.slots.get_mut(slot) {
+            *place = value;
+        }
+    }
+
+    fn kept(&mut self, number: usize) -> V<'a> {
+        self.kept.map_or(V::Null, |kept| kept.value(number, self.now))
     }
 
     /// The earliest change reported.
@@ -111,7 +136,7 @@ impl<'a> Run<'a> {
                 self.value(body)
             }
             Node::RegexGroup { text, regex, group } => self.regex_group(text, regex, group),
-            Node::Call { code, args } => self.call(*code, args),
+            Node::Call { code, args, .. } => self.call(*code, args),
             Node::Array(items) => V::list(items.iter().map(|item| self.value(item)).collect()),
             Node::Object(fields) => {
                 V::Record(Rc::new(fields.iter().map(|(name, node)| (name.clone(), self.value(node))).collect()))
@@ -121,6 +146,7 @@ impl<'a> Run<'a> {
             }
             Node::Like { .. } | Node::Matches { .. } | Node::Quantifier { .. } => V::Bool(self.truth(node)),
             Node::Occurs { .. } | Node::Chain(_) | Node::InSegment(_) => V::Bool(self.truth(node)),
+            Node::Kept(number) => self.kept(*number),
         }
     }
 
@@ -140,9 +166,7 @@ impl<'a> Run<'a> {
                 self.is_in(&item, &list, *negated)
             }
             Node::Like { text, pattern } => self.value(text).as_str().is_some_and(|s| pattern.matches(s)),
-            Node::Matches { text, regex } => {
-                self.value(text).as_str().is_some_and(|s| regex.is_match(s).unwrap_or(false))
-            }
+            Node::Matches { text, regex } => self.value(text).as_str().is_some_and(|s| regex.is_match(s)),
             Node::Quantifier { all: false, generators } => self.exists(generators),
             Node::Quantifier { all: true, generators } => self.for_all(generators, true),
             Node::Occurs { time, window } => self.occurs(time, window),
@@ -184,9 +208,8 @@ impl<'a> Run<'a> {
     fn regex_group(&mut self, text: &'a Node, regex: &Regex, group: &'a Node) -> V<'a> {
         let text = self.value(text);
         let (Some(text), V::Int(group)) = (text.as_str(), self.value(group)) else { return V::Null };
-        let found = regex.captures(text).ok().flatten();
-        let part = usize::try_from(group).ok().and_then(|group| found.as_ref().and_then(|f| f.get(group)));
-        part.map_or(V::Null, |part| V::Own(SmolStr::new(part.as_str())))
+        let part = usize::try_from(group).ok().and_then(|group| regex.group(text, group));
+        part.map_or(V::Null, |part| V::Own(SmolStr::new(part)))
     }
 
     fn occurs(&mut self, time: &'a Node, window: &'a Window) -> bool {

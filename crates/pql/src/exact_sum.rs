@@ -14,7 +14,7 @@ const CARRY_EVERY: u32 = 1 << 29;
 const EXPONENT_BIAS: usize = 1074;
 
 /// An exact sum.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ExactSum {
     /// Limb `i` counts in units of 2^(32·i − 1074). Between carries limbs may be negative or large.
     limbs: [i64; LIMBS],

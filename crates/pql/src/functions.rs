@@ -1,41 +1,51 @@
 //! The functions of the language: what each is called, takes, gives and does.
 //!
-//! A function is a record. Most hold their code; those whose arguments are expressions over items, or
-//! constants to prepare, name a `Form` that the compiler builds. Receivers are first arguments.
+//! A function is a record in a file of its own; the record also yields its page of the manual and its tests.
+//! Most hold their code; those whose arguments are expressions over items, or constants to prepare, name a
+//! `Form` that the compiler builds. Receivers are first arguments. Null goes in and null comes out, except that
+//! predicates are false on null, unless a record says otherwise.
 
-mod arrays;
-mod maps;
-mod numbers;
-pub(crate) mod pattern;
-mod strings;
+pub mod manual;
+
+mod array;
+mod convert;
+mod date_pattern;
+mod locale;
+mod logic;
+mod map;
+mod number;
+pub mod pattern;
+mod text;
 mod time;
 
+use crate::diagnostic::Kind;
 use crate::eval::Run;
 use crate::node::Fold;
 use crate::value::V;
+use model::{SmolStr, Timestamp};
 
 /// Code over evaluated arguments.
 pub(crate) type Plain = for<'a> fn(&mut Run<'a>, &[V<'a>]) -> V<'a>;
 
 /// A function of the language.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Function {
     /// Its name; functions are case-sensitive.
     pub name: &'static str,
-    /// Its parameters, the receiver first.
+    /// Its parameters, the receiver first; those that may be left out come last.
     pub params: &'static [Param],
-    /// How many of them must be given.
-    pub required: usize,
     /// The last parameter may be repeated.
     pub variadic: bool,
     /// What it gives.
     pub result: Gives,
-    /// What it does, in a sentence.
+    /// What it does, in a sentence or a few.
     pub summary: &'static str,
-    /// A query that needs no profile.
-    pub example: &'static str,
-    /// The result of the example, as JSON.
-    pub outcome: &'static str,
+    /// Queries over the profile of the manual, and their values as JSON; `error` where the query is refused.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Its value changes with time alone.
+    pub(crate) clock: bool,
+    /// It takes a month or day without the year.
+    pub(crate) ignores_year: bool,
     pub(crate) code: Code,
 }
 
@@ -46,6 +56,8 @@ pub struct Param {
     pub name: &'static str,
     /// What it takes.
     pub takes: Takes,
+    /// It may be left out.
+    pub optional: bool,
 }
 
 /// What a parameter takes; null is taken everywhere.
@@ -55,6 +67,14 @@ pub enum Takes {
     Any,
     /// Text.
     Text,
+    /// Text that is a regular expression.
+    Regex,
+    /// Text that is a Java pattern of dates.
+    DatePattern,
+    /// Text that names a locale whose numbers are known.
+    Locale,
+    /// Text that names a locale whose months and days are known.
+    DateLocale,
     /// A number.
     Number,
     /// true or false.
@@ -82,6 +102,8 @@ pub enum Gives {
     Text,
     /// A whole day.
     Date,
+    /// An instant.
+    Time,
     /// An array of text.
     Texts,
     /// The type of the first argument.
@@ -99,6 +121,8 @@ pub enum Gives {
 pub(crate) enum Code {
     Plain(Plain),
     Form(Form),
+    /// Known, and refused for a reason.
+    Refused(&'static str),
 }
 
 /// Functions that the compiler builds.
@@ -118,48 +142,24 @@ pub(crate) enum Form {
     MapEntry,
 }
 
-/// Names of the Journey Optimizer library (pql.md §21) that are not built.
-const UNSUPPORTED: [&str; 33] = [
-    "age",
-    "camelCase",
-    "charCodeAt",
-    "currentTimeInMillis",
-    "dateDiff",
-    "dayOfWeek",
-    "dayOfYear",
-    "encode64",
-    "extractEmailDomain",
-    "formatCurrency",
-    "formatDate",
-    "formatNumber",
-    "getUrlHost",
-    "getUrlPath",
-    "getUrlProtocol",
-    "mask",
-    "md5",
-    "random",
-    "setDays",
-    "setHours",
-    "sha256",
-    "stringToDate",
-    "stringToNumber",
-    "string_to_integer",
-    "titleCase",
-    "toBool",
-    "toDateTime",
-    "toDateTimeOnly",
-    "toHexString",
-    "toPercentage",
-    "toPrecision",
-    "toUTC",
-    "weekOfYear",
-];
+/// Functions of one kind.
+#[derive(Debug, Clone, Copy)]
+pub struct Group {
+    /// What they are about; the name of their page.
+    pub name: &'static str,
+    /// What holds for all of them.
+    pub summary: &'static str,
+    /// In the order of the manual.
+    pub functions: &'static [Function],
+}
+
+/// Every group, in the order of the manual.
+pub const GROUPS: &[Group] =
+    &[text::GROUP, array::GROUP, map::GROUP, logic::GROUP, time::GROUP, number::GROUP, convert::GROUP];
 
 /// Every function, by group.
 pub fn functions() -> impl Iterator<Item = &'static Function> {
-    [strings::FUNCTIONS, time::FUNCTIONS, arrays::FUNCTIONS, maps::FUNCTIONS, numbers::FUNCTIONS, pattern::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    GROUPS.iter().flat_map(|group| group.functions)
 }
 
 /// The function of a name.
@@ -167,30 +167,88 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     functions().find(|f| f.name == name)
 }
 
-/// True for names that are known but not built.
-pub(crate) fn is_unsupported(name: &str) -> bool {
-    UNSUPPORTED.contains(&name) || ["replaceAll", "urlDecode", "urlEncode"].contains(&name)
-}
-
-const fn param(name: &'static str, takes: Takes) -> Param {
-    Param { name, takes }
-}
-
-/// Shortens the records of this module.
-macro_rules! function {
-    ($name:literal ($($param:ident : $takes:ident),*) $required:literal => $gives:ident, $code:expr,
-     $summary:literal, $example:literal => $outcome:literal) => {
-        Function {
-            name: $name,
-            params: &[$($crate::functions::param(stringify!($param), $crate::functions::Takes::$takes)),*],
-            required: $required,
-            variadic: false,
-            result: $crate::functions::Gives::$gives,
-            summary: $summary,
-            example: $example,
-            outcome: $outcome,
-            code: $code,
+/// What is wrong with a text literal where such a parameter stands.
+pub(crate) fn constant_fault(takes: Takes, text: &str) -> Option<(Kind, String)> {
+    match takes {
+        Takes::Regex => pattern::Regex::new(text)
+            .err()
+            .map(|message| (Kind::Regex, format!("this regular expression does not compile: {message}"))),
+        Takes::DatePattern => {
+            let fault = date_pattern::Pattern::new(text).err()?;
+            Some((Kind::Constant, format!("this is no pattern of a date: {fault}")))
         }
-    };
+        Takes::Locale if locale::find(text).is_none() => {
+            Some((Kind::Constant, format!("there is no locale `{text}` here; there are {}", locale::tags())))
+        }
+        Takes::DateLocale if locale::names(text).is_none() => Some((
+            Kind::Constant,
+            format!("there are no names of months for `{text}`; there are {}", locale::languages()),
+        )),
+        Takes::Time if Timestamp::parse_date_or_time(text).is_none() => {
+            Some((Kind::Type, "this string is not a date or time".into()))
+        }
+        _ => None,
+    }
 }
-pub(crate) use function;
+
+/// `like` whose pattern is data: one that is no pattern fits nothing.
+pub(crate) fn like_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let fits = |text: &str, pattern: &str| pattern::Like::new(pattern).is_ok_and(|like| like.matches(text));
+    V::Bool(args[0].as_str().zip(args[1].as_str()).is_some_and(|(text, pattern)| fits(text, pattern)))
+}
+
+/// `matches` whose expression is data: one that does not compile matches nothing.
+pub(crate) fn matches_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let fits = |text: &str, regex: &str| pattern::Regex::of_data(regex).is_some_and(|regex| regex.is_match(text));
+    V::Bool(args[0].as_str().zip(args[1].as_str()).is_some_and(|(text, regex)| fits(text, regex)))
+}
+
+/// `regexGroup` whose expression is data.
+pub(crate) fn group_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let (Some(text), Some(regex), V::Int(group)) = (args[0].as_str(), args[1].as_str(), &args[2]) else {
+        return V::Null;
+    };
+    let (Some(regex), Ok(group)) = (pattern::Regex::of_data(regex), usize::try_from(*group)) else { return V::Null };
+    regex.group(text, group).map_or(V::Null, |part| V::Own(SmolStr::new(part)))
+}
+
+impl Function {
+    /// How many arguments must be given.
+    pub fn required(&self) -> usize {
+        self.params.iter().filter(|p| !p.optional).count()
+    }
+
+    const fn new(name: &'static str, result: Gives, code: Code) -> Function {
+        Function {
+            name,
+            params: &[],
+            variadic: false,
+            result,
+            summary: "",
+            examples: &[],
+            clock: false,
+            ignores_year: false,
+            code,
+        }
+    }
+
+    const fn plain(name: &'static str, result: Gives, code: Plain) -> Function {
+        Function::new(name, result, Code::Plain(code))
+    }
+
+    const fn form(name: &'static str, result: Gives, form: Form) -> Function {
+        Function::new(name, result, Code::Form(form))
+    }
+}
+
+impl Takes {
+    const fn named(self, name: &'static str) -> Param {
+        Param { name, takes: self, optional: false }
+    }
+}
+
+impl Param {
+    const fn optional(self) -> Param {
+        Param { optional: true, ..self }
+    }
+}

@@ -5,6 +5,8 @@
 //! evaluated over one profile and its events; every evaluation tells when time alone may change it.
 //! Always: no text makes it panic or recurse without bound; every refusal names bytes of the text.
 
+mod advice;
+pub mod anatomy;
 pub mod ast;
 mod calendar;
 mod check;
@@ -12,21 +14,33 @@ mod compile;
 mod diagnostic;
 mod eval;
 pub mod exact_sum;
+mod explain;
 pub mod functions;
+pub mod incremental;
+pub mod json;
 mod lexer;
 mod method;
 mod node;
 mod occurs;
+mod output;
 mod parser;
+mod person;
 mod print;
 mod query;
 mod token;
+pub mod turns;
 mod types;
 mod value;
 
+pub use advice::warnings;
 pub use ast::Ast;
 pub use diagnostic::{Diagnostic, Diagnostics, Kind};
+pub use explain::{Cost, Explanation, explain};
+pub use json::{from_json, to_json};
 pub use method::{Method, Reads};
+pub use output::value_to_json;
 pub use parser::parse;
+pub use person::Person;
+pub use print::format;
 pub use query::{Outcome, Query, Schema, World, compile, compile_segment};
 pub use value::EventView;

@@ -6,6 +6,7 @@
 use crate::ast::{Comparison, Direction};
 use crate::calendar::{Grid, Shift};
 use crate::compile::Compiled;
+use crate::functions;
 use crate::node::{Anchor, Chain, Each, Generator, Node, Window};
 use model::SmolStr;
 use model::time::DAY_MS;
@@ -78,6 +79,50 @@ pub(crate) fn analyse(query: &Compiled) -> (Methods, Reads) {
         profile_paths: query.paths.clone(),
     };
     (Methods { streaming, edge }, reads)
+}
+
+/// What a node reads by itself.
+pub(crate) fn reads(node: &Node) -> Reads {
+    let mut survey = Survey::default();
+    survey.condition(node);
+    let mut reads = Reads { events: !survey.uses.is_empty(), event_types: survey.event_types(), ..Reads::default() };
+    inputs(node, &mut reads);
+    for list in [&mut reads.profile_paths, &mut reads.memberships] {
+        list.sort();
+        list.dedup();
+    }
+    reads
+}
+
+/// The dotted path of an attribute; up to what holds it, where its own name has a dot.
+pub(crate) fn dotted(path: &[SmolStr]) -> SmolStr {
+    let plain = path.iter().take_while(|name| !name.contains('.')).count();
+    SmolStr::from(path[..plain].join("."))
+}
+
+fn inputs(node: &Node, reads: &mut Reads) {
+    match node {
+        Node::Field { of, path } if matches!(**of, Node::Profile) => {
+            return reads.profile_paths.push(dotted(path));
+        }
+        Node::Profile => reads.profile_paths.push(SmolStr::default()),
+        Node::InSegment(id) => reads.memberships.push(id.clone()),
+        Node::Now | Node::Day(_) => reads.time = true,
+        Node::Call { name, .. } if reads_clock(name) => reads.time = true,
+        Node::Occurs { window, .. } => reads.time |= moves(window),
+        Node::Chain(chain) => reads.time |= chain.steps.iter().filter_map(|s| s.when.as_ref()).any(moves),
+        _ => {}
+    }
+    node.each_child(&mut |child| inputs(child, reads));
+}
+
+fn moves(window: &Window) -> bool {
+    window.anchors().any(|anchor| !matches!(anchor, Anchor::At(_)))
+}
+
+/// Whether a function looks at the instant of the run by itself.
+pub(crate) fn reads_clock(function: &str) -> bool {
+    functions::find(function).is_some_and(|f| f.clock)
 }
 
 fn against_streaming(query: &Compiled, survey: &Survey) -> Option<&'static str> {
@@ -305,7 +350,7 @@ fn bounds_age(condition: &Node, slot: usize) -> bool {
 }
 
 /// The event types for which the condition can hold.
-fn types(condition: &Node, slot: usize) -> Option<Vec<SmolStr>> {
+pub(crate) fn types(condition: &Node, slot: usize) -> Option<Vec<SmolStr>> {
     let is_type = |node: &Node| is_field(node, slot, "eventType");
     match condition {
         Node::And(all) => all.iter().find_map(|c| types(c, slot)),

@@ -5,12 +5,11 @@
 use crate::ast::{Arithmetic, Comparison, Direction};
 use crate::calendar::{Grid, Shift};
 use crate::functions::Plain;
-use crate::functions::pattern::Like;
-use fancy_regex::Regex;
+use crate::functions::pattern::{Like, Regex};
 use model::SmolStr;
 
 /// A compiled expression.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Node {
     Null,
     Bool(bool),
@@ -95,15 +94,18 @@ pub(crate) enum Node {
     Chain(Box<Chain>),
     InSegment(SmolStr),
     Call {
+        name: &'static str,
         code: Plain,
         args: Box<[Node]>,
     },
     Array(Box<[Node]>),
     Object(Box<[(SmolStr, Node)]>),
+    /// An aggregate of events that is kept incrementally: its number among those of the expression.
+    Kept(usize),
 }
 
 /// An expression that is evaluated for each item, which stands in a slot.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Each {
     pub(crate) source: Node,
     pub(crate) slot: usize,
@@ -111,7 +113,7 @@ pub(crate) struct Each {
 }
 
 /// `G.map((K, V) => mapEntry(key, value))`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct MapGroups {
     pub(crate) source: Node,
     pub(crate) key_slot: usize,
@@ -132,7 +134,7 @@ pub(crate) enum Fold {
     Max,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Generator {
     pub(crate) slot: usize,
     pub(crate) source: Node,
@@ -140,7 +142,7 @@ pub(crate) struct Generator {
     pub(crate) condition: Option<Node>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Window {
     Distance { op: Comparison, shift: Shift, unit: Grid, direction: Direction, anchor: Anchor },
     Side(Direction, Anchor),
@@ -148,7 +150,7 @@ pub(crate) enum Window {
     Between(Anchor, Anchor),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Anchor {
     Now,
     Day(i64),
@@ -157,7 +159,7 @@ pub(crate) enum Anchor {
 }
 
 /// `chain(source, time, steps)`
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Chain {
     pub(crate) source: Node,
     /// Where the item stands while its time is read.
@@ -166,7 +168,7 @@ pub(crate) struct Chain {
     pub(crate) steps: Box<[Step]>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) item_slot: usize,
     pub(crate) time_slot: usize,
@@ -191,7 +193,7 @@ impl Node {
         use Node as N;
         match self {
             N::Null | N::Bool(_) | N::Int(_) | N::Double(_) | N::Text(_) | N::Time(_) | N::Date(_) | N::Now => {}
-            N::Day(_) | N::Profile | N::Events | N::Slot(_) | N::InSegment(_) => {}
+            N::Day(_) | N::Profile | N::Events | N::Slot(_) | N::InSegment(_) | N::Kept(_) => {}
             N::Field { of, .. } | N::AsTime(of) | N::Not(of) | N::Negate(of) => f(of),
             N::Like { text, .. } | N::Matches { text, .. } => f(text),
             N::RegexGroup { text, group, .. } => [text, group].into_iter().for_each(|n| f(n)),
@@ -235,7 +237,91 @@ impl Node {
     }
 }
 
+impl Node {
+    /// Calls `f` for every place that names a slot, here and below.
+    pub(crate) fn each_slot(&mut self, f: &mut dyn FnMut(&mut usize)) {
+        use Node as N;
+        match self {
+            N::Slot(slot) => f(slot),
+            N::Filter(each) | N::Map(each) | N::MapNamed { each, .. } | N::GroupBy(each) | N::Rank { each, .. } => {
+                f(&mut each.slot);
+            }
+            N::MapGroups(map) => {
+                f(&mut map.key_slot);
+                f(&mut map.items_slot);
+            }
+            N::Fold { value: Some(value), .. } => f(&mut value.0),
+            N::Let { slot, .. } => f(slot),
+            N::Quantifier { generators, .. } => generators.iter_mut().for_each(|g| f(&mut g.slot)),
+            N::Chain(chain) => {
+                f(&mut chain.slot);
+                for step in &mut chain.steps {
+                    f(&mut step.item_slot);
+                    f(&mut step.time_slot);
+                }
+            }
+            _ => {}
+        }
+        self.each_child_mut(&mut |child| child.each_slot(f));
+    }
+
+    /// Calls `f` for every direct child.
+    pub(crate) fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Node)) {
+        use Node as N;
+        match self {
+            N::Field { of, .. } | N::AsTime(of) | N::Not(of) | N::Negate(of) => f(of),
+            N::Like { text, .. } | N::Matches { text, .. } => f(text),
+            N::RegexGroup { text, group, .. } => [text, group].into_iter().for_each(|n| f(n)),
+            N::Filter(each) | N::Map(each) | N::MapNamed { each, .. } | N::GroupBy(each) => each.each_child_mut(f),
+            N::Rank { each, count, .. } => {
+                each.each_child_mut(f);
+                f(count);
+            }
+            N::MapGroups(map) => [&mut map.source, &mut map.key, &mut map.value].into_iter().for_each(f),
+            N::Fold { source, value, .. } => {
+                f(source);
+                value.iter_mut().for_each(|v| f(&mut v.1));
+            }
+            N::And(all) | N::Or(all) | N::Array(all) | N::Call { args: all, .. } => all.iter_mut().for_each(f),
+            N::Arithmetic { first, rest } => {
+                f(first);
+                rest.iter_mut().for_each(|(_, n)| f(n));
+            }
+            N::Compare { sides, .. } | N::In { sides, .. } | N::Let { parts: sides, .. } => {
+                sides.iter_mut().for_each(f);
+            }
+            N::If(parts) => parts.iter_mut().for_each(f),
+            N::Quantifier { generators, .. } => {
+                for g in generators {
+                    f(&mut g.source);
+                    g.filter.iter_mut().chain(&mut g.condition).for_each(&mut *f);
+                }
+            }
+            N::Occurs { time, window } => {
+                f(time);
+                window.each_child_mut(f);
+            }
+            N::Chain(chain) => {
+                f(&mut chain.source);
+                f(&mut chain.time);
+                for step in &mut chain.steps {
+                    f(&mut step.what);
+                    step.when.iter_mut().for_each(|w| w.each_child_mut(f));
+                }
+            }
+            N::Object(fields) => fields.iter_mut().for_each(|(_, n)| f(n)),
+            N::Null | N::Bool(_) | N::Int(_) | N::Double(_) | N::Text(_) | N::Time(_) | N::Date(_) | N::Now => {}
+            N::Day(_) | N::Profile | N::Events | N::Slot(_) | N::InSegment(_) | N::Kept(_) => {}
+        }
+    }
+}
+
 impl Each {
+    fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Node)) {
+        f(&mut self.source);
+        f(&mut self.body);
+    }
+
     fn each_child<'n>(&'n self, f: &mut dyn FnMut(&'n Node)) {
         f(&self.source);
         f(&self.body);
@@ -249,6 +335,18 @@ impl Window {
             Window::Between(a, b) => (a, Some(b)),
         };
         std::iter::once(first).chain(second)
+    }
+
+    fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Node)) {
+        let (first, second) = match self {
+            Window::Distance { anchor, .. } | Window::Side(_, anchor) | Window::On(anchor) => (anchor, None),
+            Window::Between(a, b) => (a, Some(b)),
+        };
+        std::iter::once(first).chain(second).for_each(|anchor| {
+            if let Anchor::At(node) = anchor {
+                f(node);
+            }
+        });
     }
 
     fn each_child<'n>(&'n self, f: &mut dyn FnMut(&'n Node)) {

@@ -85,6 +85,59 @@ impl Span {
         (conditions.at(now), change)
     }
 
+    /// Of an ascending list of times: the place of the first that is not too early for the window at `now`, and of the
+    /// first that is too late, which can stand before it. `None` for `!=`, which holds two runs.
+    pub(crate) fn places(self, times: &[i64], now: i64) -> Option<(usize, usize)> {
+        let now = clamp(now);
+        if self.conditions(0).negated {
+            return None;
+        }
+        // A bound does not depend on the time it is compared with, so it is computed once.
+        let bounds = self.conditions(0).all().map(|c| c.bound.at(now)).collect::<Few>();
+        let passes = |negated: bool, t: i64| {
+            let conditions = self.conditions(clamp(t));
+            let of_kind = conditions.all().zip(bounds.iter()).filter(|(c, _)| c.negated == negated);
+            of_kind.fold(true, |all, (c, bound)| all && ((*bound <= c.at_most) != negated))
+        };
+        let low = times.partition_point(|t| !passes(false, *t));
+        let high = times.partition_point(|t| passes(true, *t));
+        Some((low, high))
+    }
+
+    /// The first instant after `now` at which a bound of the window passes a time, whatever that means for the whole.
+    pub(crate) fn next_crossing(self, time: i64, now: i64) -> Option<i64> {
+        let conditions = self.conditions(clamp(time));
+        conditions.all().filter_map(|c| c.bound.next_change(c.at_most, now, i64::MAX)).min()
+    }
+
+    /// Whether the window moves with `now`.
+    pub(crate) fn moves(self) -> bool {
+        self.conditions(0).all().any(|c| !matches!(c.bound.base, Base::Fixed(_)))
+    }
+
+    /// Whether the window can hold again what it has left: shifts by months fold the last days of a month.
+    pub(crate) fn folds(self) -> bool {
+        self.conditions(0).all().any(|c| matches!(c.bound, Bound { base: Base::Now, shift: Shift::Months(_) }))
+    }
+
+    /// The age in ms beyond which the window never holds a time again; `None` without such a bound.
+    pub(crate) fn age_max(self) -> Option<i64> {
+        let lower = self.conditions(0).all().filter(|c| !c.negated);
+        let ages = lower.filter_map(|c| match (c.bound.base, c.bound.shift) {
+            (Base::Fixed(_), _) => None,
+            (Base::Now, shift) => Some(shift_age(shift)),
+            (Base::Period(grid, offset), shift) => {
+                Some(shift_age(shift).saturating_add((1 - offset).max(0).saturating_mul(width(grid))))
+            }
+        });
+        // `=` holds a whole period around its bound.
+        let around = match self {
+            Span::Distance { op: Comparison::Equal, unit, .. } => width(unit),
+            _ => 0,
+        };
+        ages.min().map(|age| age.max(0).saturating_add(around).saturating_add(1000))
+    }
+
     fn conditions(self, t: i64) -> Conditions {
         match self {
             Span::Distance { op, shift, unit, direction, anchor } => distance(op, shift, unit, direction, anchor, t),
@@ -97,6 +150,42 @@ impl Span {
             Span::On(anchor) => Conditions::two(at_most(anchor.start(), t), until(anchor, t)),
             Span::Between(from, to) => Conditions::two(at_most(from.start(), t), until(to, t)),
         }
+    }
+}
+
+/// The bounds of one or two conditions.
+struct Few([i64; 2], usize);
+
+impl FromIterator<i64> for Few {
+    fn from_iter<I: IntoIterator<Item = i64>>(items: I) -> Few {
+        let mut few = Few([0; 2], 0);
+        for item in items.into_iter().take(2) {
+            few.0[few.1] = item;
+            few.1 += 1;
+        }
+        few
+    }
+}
+
+impl Few {
+    fn iter(&self) -> impl Iterator<Item = &i64> {
+        self.0[..self.1].iter()
+    }
+}
+
+/// How far back a shift reaches, at most; months with the days that the end of a month folds.
+fn shift_age(shift: Shift) -> i64 {
+    match shift {
+        Shift::Millis(distance) => -distance,
+        Shift::Months(months) => (-months).saturating_mul(31).saturating_add(4).saturating_mul(DAY_MS),
+    }
+}
+
+/// The longest period of a grid.
+fn width(grid: Grid) -> i64 {
+    match grid {
+        Grid::Fixed { width, .. } => width,
+        Grid::Months(months) => months.saturating_mul(31 * DAY_MS),
     }
 }
 

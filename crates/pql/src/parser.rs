@@ -7,6 +7,7 @@ mod construct;
 mod window;
 
 use crate::ast::{Arithmetic, Ast, Comparison, DEPTH_MAX, Expr, ExprKind, Ident, NODES_MAX};
+use crate::check::nearest;
 use crate::diagnostic::{Diagnostic, Diagnostics, Kind};
 use crate::lexer::{self, TEXT_BYTES_MAX};
 use crate::token::{Sign, Spanned, Token, is_reserved};
@@ -50,7 +51,7 @@ impl Parser {
         let root = if self.at_lambda() { self.lambda()? } else { self.expr()? };
         match self.peek() {
             Token::End => Ok(root),
-            _ => self.unexpected("the end of the query"),
+            _ => self.unexpected_or("the end of the query", &["and", "or", "in", "notIn", "like", "occurs"]),
         }
     }
 
@@ -398,7 +399,7 @@ impl Parser {
     }
 
     fn expect_word(&mut self, word: &str) -> Parse<()> {
-        if self.eat_word(word) { Ok(()) } else { self.unexpected(&format!("`{word}`")) }
+        if self.eat_word(word) { Ok(()) } else { self.unexpected_or(&format!("`{word}`"), &[word]) }
     }
 
     fn fault(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
@@ -406,7 +407,18 @@ impl Parser {
     }
 
     fn unexpected<T>(&self, wanted: &str) -> Parse<T> {
-        Err(Box::new(self.fault(self.span(), format!("expected {wanted}, found {}", self.peek().describe()))))
+        self.unexpected_or(wanted, &[])
+    }
+
+    /// What is there may be a misspelt word of some.
+    fn unexpected_or<T>(&self, wanted: &str, words: &[&str]) -> Parse<T> {
+        let mut fault = self.fault(self.span(), format!("expected {wanted}, found {}", self.peek().describe()));
+        if let Token::Name(given) = self.peek()
+            && let Some(near) = nearest(given, words.iter().copied())
+        {
+            fault = fault.hint(format!("did you mean `{near}`?"));
+        }
+        Err(Box::new(fault))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Tree to text. What is printed parses to the same tree.
 //!
 //! Parentheses stand only where the grammar needs them; names that could be read as keywords stand in
-//! backquotes.
+//! backquotes. `format` breaks what is too long for a line.
+
+mod layout;
+
+pub use layout::format;
 
 use crate::ast::{Anchor, Arithmetic, Ast, Direction, Expr, ExprKind as K, Generator, Ident, Step, Window};
 use crate::token::{is_keyword, is_reserved};
@@ -59,7 +63,7 @@ impl Display for Expr {
             }
             K::And(all) => joined(f, all, " and ", Level::Not),
             K::Or(any) => joined(f, any, " or ", Level::And),
-            K::Let { name, value, body } => write!(f, "let {} = ({value}) in {body}", Variable(name)),
+            K::Let { name, value, body } => local(f, name, value, body),
             K::Quantifier { all, generators } => {
                 f.write_str(if *all { "forall " } else { "exists " })?;
                 list(f, generators, |f, g| g.fmt(f))
@@ -90,6 +94,13 @@ impl Display for Expr {
             }
         }
     }
+}
+
+/// Looser forms than a sum could hold an `in` of their own.
+fn local(f: &mut Formatter<'_>, name: &Ident, value: &Expr, body: &Expr) -> Result {
+    write!(f, "let {} = ", Variable(name))?;
+    at(f, value, Level::Sum)?;
+    write!(f, " in {body}")
 }
 
 /// `sum (` would be a call: the value must not begin with a parenthesis.
@@ -125,7 +136,8 @@ impl Display for Window {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
             Window::Distance { op, count, unit, direction, anchor } => {
-                write!(f, "{} {count} {} {direction} {anchor}", op.text(), unit.plural())
+                let unit = if *count == 1 { unit.singular() } else { unit.plural() };
+                write!(f, "{} {count} {unit} {direction} {anchor}", op.text())
             }
             Window::Side(direction, anchor) => write!(f, "{direction} {anchor}"),
             Window::On(anchor) => write!(f, "on {anchor}"),
@@ -145,7 +157,7 @@ impl Display for Anchor {
         match self {
             Anchor::Period(offset, unit) => {
                 let word = ["last", "this", "next"][(offset + 1).clamp(0, 2) as usize];
-                write!(f, "{word} {}", unit.plural())
+                write!(f, "{word} {}", unit.singular())
             }
             Anchor::At(expr) => at(f, expr, Level::Sum),
         }
@@ -218,19 +230,20 @@ fn call(f: &mut Formatter<'_>, name: &Ident, args: &[Expr], method: bool) -> Res
             args
         }
         args => {
-            let special = is_reserved(&name.text) && !matches!(&*name.text, "in" | "notIn" | "like");
-            let quoted = special || name.text.eq_ignore_ascii_case("chain") || !is_plain(&name.text);
-            if quoted {
-                write!(f, "`{}`", name.text)?
-            } else {
-                f.write_str(&name.text)?
-            }
+            called(f, name)?;
             args
         }
     };
     f.write_char('(')?;
     list(f, args, |f, arg| arg.fmt(f))?;
     f.write_char(')')
+}
+
+/// The name of a function before its parenthesis.
+fn called(f: &mut Formatter<'_>, name: &Ident) -> Result {
+    let special = is_reserved(&name.text) && !matches!(&*name.text, "in" | "notIn" | "like");
+    let quoted = special || name.text.eq_ignore_ascii_case("chain") || !is_plain(&name.text);
+    if quoted { write!(f, "`{}`", name.text) } else { f.write_str(&name.text) }
 }
 
 fn list<T>(f: &mut Formatter<'_>, items: &[T], print: impl Fn(&mut Formatter<'_>, &T) -> Result) -> Result {

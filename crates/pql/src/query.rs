@@ -3,12 +3,14 @@
 use crate::compile as compiler;
 use crate::diagnostic::{Diagnostic, Diagnostics, Kind};
 use crate::eval::Run;
+use crate::incremental::Split;
 use crate::method::{Method, Methods, Reads};
 use crate::node::Node;
 use crate::parser::parse;
 use crate::types::Class;
 use crate::value::EventView;
 use model::{Timestamp, Type, Value};
+use std::sync::OnceLock;
 
 /// What is known of profiles and events; `Type::Any` where nothing is.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +59,7 @@ pub struct Query {
     result: Type,
     reads: Reads,
     methods: Methods,
+    split: OnceLock<Split>,
 }
 
 /// Compiles a query of any result type.
@@ -84,13 +87,28 @@ fn compile_checked(text: &str, schema: &Schema, segment: bool) -> Result<Query, 
     }
     let (methods, reads) = crate::method::analyse(&compiled);
     let (root, slots, result) = (compiled.node, compiled.slots, compiled.ty.known());
-    Ok(Query { text: text.to_owned(), root, slots, result, reads, methods })
+    Ok(Query { text: text.to_owned(), root, slots, result, reads, methods, split: OnceLock::new() })
 }
 
 impl Query {
     /// The text it was compiled from.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Whether the two are compiled to the same tree: equal values over every world.
+    pub fn means_the_same(&self, other: &Query) -> bool {
+        format!("{:?}", self.root) == format!("{:?}", other.root)
+    }
+
+    /// The query taken apart for incremental evaluation; made once.
+    pub fn split(&self) -> &Split {
+        self.split.get_or_init(|| crate::incremental::split(self))
+    }
+
+    /// The compiled tree, and how many variables it has.
+    pub(crate) fn parts(&self) -> (&Node, usize) {
+        (&self.root, self.slots)
     }
 
     /// The static type of its value.

@@ -92,6 +92,22 @@ impl Ty {
     }
 }
 
+/// The name of a type as the language has it.
+pub(crate) fn name(of: &Type) -> String {
+    match of {
+        Type::Any => "unknown".into(),
+        Type::String => "String".into(),
+        Type::Integer => "Integer".into(),
+        Type::Double => "Double".into(),
+        Type::Boolean => "Boolean".into(),
+        Type::Timestamp => "Timestamp".into(),
+        Type::Date => "Date".into(),
+        Type::Array(item) => format!("Array({})", name(item)),
+        Type::Object(_) => "Object".into(),
+        Type::Map(value) => format!("Map(String, {})", name(value)),
+    }
+}
+
 pub(crate) fn class(known: &Type) -> Class {
     match known {
         Type::Any => Class::Any,

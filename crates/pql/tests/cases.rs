@@ -4,36 +4,11 @@
 //! `flips p1` gives the truth and the instant at which it changes; `refused [typed]` gives the
 //! rendered diagnostics; `reads` gives what the query reads. `PQL_REWRITE=1` writes what came out.
 
-use model::{SmolStr, Timestamp, Type, Value};
-use pql::{EventView, Kind, Method, Schema, World};
-use std::path::Path;
+mod person;
 
-const NOW: &str = "2026-03-18T10:30:00Z";
-
-struct Person {
-    profile: Value,
-    events: Vec<EventView>,
-}
-
-fn person(name: &str) -> Person {
-    if name == "p0" {
-        return Person { profile: Value::Object(Vec::new()), events: Vec::new() };
-    }
-    let text = std::fs::read(cases().join("profile.json")).expect("the profile of the cases");
-    let mut profile = Value::from_json(&text).expect("JSON");
-    let Value::Array(stored) = profile.take("xEvent") else { panic!("events") };
-    let event = |mut body: Value| {
-        let timestamp = Timestamp::parse(body.take("timestamp").as_str().expect("text")).expect("a time");
-        EventView { timestamp, id: SmolStr::new(body.take("_id").as_str().expect("an id")), body }
-    };
-    let mut events: Vec<EventView> = stored.into_iter().map(event).collect();
-    events.sort_by(|a, b| (a.timestamp, &a.id).cmp(&(b.timestamp, &b.id)));
-    Person { profile, events }
-}
-
-fn cases() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cases"))
-}
+use model::{SmolStr, Type};
+use person::{Person, cases};
+use pql::{Kind, Method, Schema, World};
 
 fn schema(typed: bool) -> Schema {
     if !typed {
@@ -69,7 +44,7 @@ fn run(command: &str, query: &str) -> String {
     let argument = words.next().unwrap_or_default();
     match verb {
         "eval" | "flips" => {
-            let person = person(argument);
+            let person = Person::named(argument);
             let compiled = match pql::compile(query, &schema(words.next() == Some("typed"))) {
                 Ok(compiled) => compiled,
                 Err(_) => return "error".into(),
@@ -77,20 +52,15 @@ fn run(command: &str, query: &str) -> String {
             let world = World {
                 profile: &person.profile,
                 events: &person.events,
-                is_member: &|id| {
-                    let status = person.profile.get("segmentMembership").get("ups").get(id).get("status");
-                    matches!(status.as_str(), Some("realized" | "existing"))
-                },
-                now: Timestamp::parse(NOW).expect("a time"),
+                is_member: &|id| person.is_member(id),
+                now: person::now(),
             };
             if verb == "flips" {
                 let (value, flips_at) = compiled.eval_bool(&world);
                 assert_eq!(flips_at, compiled.eval(&world).flips_at, "both ways of evaluation: {query}");
                 return format!("{value} {}", flips_at.map_or("never".into(), |t| t.to_string()));
             }
-            let mut out = Vec::new();
-            compiled.eval(&world).value.write_json(&mut out);
-            String::from_utf8(out).expect("JSON is UTF-8")
+            pql::value_to_json(&compiled.eval(&world).value).to_string()
         }
         "method" => match pql::compile_segment(query, &Schema::untyped()) {
             Ok(query) => match query.method() {

@@ -198,6 +198,8 @@ fn expression() -> impl Strategy<Value = String> {
             1 => inner.clone().prop_map(|a| format!("-({a})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a})[{b}].f({b}, (X, Y) => {a})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("f({a}, [{b}, {a}])")),
+            1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("({a}).filter({b}).topN({a}, 2).sum((X) => {b})")),
+            1 => inner.clone().prop_map(|a| format!("in(`=`({a}), `a b`({a}).like({a})).map(upperCase)")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(let x = ({a}) in {b})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(exists E from ({a}) where {b} : {a}, F from E.z where {b})")),
             1 => (inner.clone(), inner.clone()).prop_map(|(a, b)| format!("(sum E.x over E from ({a}) where {b})")),
@@ -347,14 +349,22 @@ fn queries_are_shared_between_threads() {
     shared(&query("xEvent[eventType.matches(\"^a\")]"));
 }
 
-#[test]
-fn every_function_does_what_its_example_says() {
-    let profile = Value::Object(Vec::new());
-    let world = World { profile: &profile, events: &[], is_member: &|_| false, now: Timestamp(1_773_830_000_000) };
-    for function in pql::functions::functions() {
-        let mut out = Vec::new();
-        query(function.example).eval(&world).value.write_json(&mut out);
-        assert_eq!(String::from_utf8_lossy(&out), function.outcome, "{}", function.name);
-        assert!(function.summary.ends_with('.'), "{}", function.name);
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_formatted_query_is_the_same_query(text in expression()) {
+        let Ok(formatted) = pql::format(&text) else { return Ok(()) };
+        prop_assert_eq!(shape(&text), shape(&formatted), "{}\nformatted as\n{}", text, formatted);
+        prop_assert_eq!(pql::format(&formatted).expect("it parsed"), formatted);
+    }
+
+    #[test]
+    fn the_json_form_holds_the_whole_tree(text in expression()) {
+        let Ok(ast) = parse(&text) else { return Ok(()) };
+        let json = pql::to_json(&ast);
+        let again = pql::from_json(&json).unwrap_or_else(|faults| panic!("{text}\n{json}\n{faults}"));
+        prop_assert_eq!(shape(&text), shape(&again.to_string()), "{}", json);
+        prop_assert_eq!(pql::to_json(&again), json);
     }
 }

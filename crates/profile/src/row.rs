@@ -11,8 +11,9 @@ use model::{AudienceNo, DatasetNo, Identity, Membership, ProfileId, Status, Time
 /// Identities per profile (profile.md §5.4).
 pub const IDENTITIES_MAX: usize = 50;
 
-const PROFILE: u8 = 1;
+const PROFILE_WITHOUT_DUES: u8 = 1;
 const FORWARD: u8 = 2;
+const PROFILE: u8 = 3;
 
 /// What stands under a profile key.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,6 +71,9 @@ pub struct Profile {
     pub plan_n: u64,
     /// The timer that is set.
     pub timer: Option<Timestamp>,
+    /// When time can turn an audience in a way that events do not tell, sorted by audience. Kept, so that the same log
+    /// gives the same timers whatever was in memory. `None` in rows that were written before these were kept.
+    pub dues: Option<Vec<(AudienceNo, Timestamp)>>,
     /// Profiles that were merged into this one.
     pub lineage: Vec<ProfileId>,
     /// Profiles announced as merged whose state has not arrived.
@@ -228,6 +232,17 @@ impl Profile {
         self.membership(audience).is_some_and(|m| m.status == Status::Realized)
     }
 
+    /// Notes when time can turn an audience.
+    pub fn set_due(&mut self, audience: AudienceNo, due: Option<Timestamp>) {
+        let dues = self.dues.get_or_insert_default();
+        match (dues.binary_search_by_key(&audience, |(no, _)| *no), due) {
+            (Ok(at), Some(due)) => dues[at].1 = due,
+            (Ok(at), None) => drop(dues.remove(at)),
+            (Err(at), Some(due)) => dues.insert(at, (audience, due)),
+            (Err(_), None) => {}
+        }
+    }
+
     /// Sets a membership.
     pub fn set_membership(&mut self, audience: AudienceNo, membership: Membership) {
         match self.memberships.binary_search_by_key(&audience, |(a, _)| *a) {
@@ -247,7 +262,7 @@ impl Row {
                 out.extend_from_slice(&to.0);
             }
             Row::Profile(profile) => {
-                out.push(PROFILE);
+                out.push(if profile.dues.is_some() { PROFILE } else { PROFILE_WITHOUT_DUES });
                 encode_profile(profile, &mut out);
             }
         }
@@ -258,7 +273,8 @@ impl Row {
     pub fn decode(row: &[u8]) -> codec::Result<Row> {
         let mut reader = Reader::new(row);
         match reader.u8()? {
-            PROFILE => decode_profile(&mut reader).map(Row::Profile),
+            PROFILE => decode_profile(&mut reader, true).map(Row::Profile),
+            PROFILE_WITHOUT_DUES => decode_profile(&mut reader, false).map(Row::Profile),
             FORWARD => Ok(Row::Forward(Xid(reader.array16()?))),
             _ => Err(DecodeError("unknown version of a profile row")),
         }
@@ -316,9 +332,20 @@ fn encode_profile(profile: &Profile, out: &mut Vec<u8>) {
     codec::put_i64(out, profile.timer.map_or(0, |t| t.0));
     put_ids(out, &profile.lineage);
     put_ids(out, &profile.awaiting);
+    let Some(dues) = &profile.dues else { return };
+    codec::put_u64(out, dues.len() as u64);
+    for (audience, due) in dues {
+        codec::put_u64(out, u64::from(audience.0));
+        codec::put_i64(out, due.0);
+    }
 }
 
-fn decode_profile(reader: &mut Reader<'_>) -> codec::Result<Profile> {
+fn read_due(reader: &mut Reader<'_>) -> codec::Result<(AudienceNo, Timestamp)> {
+    let audience = u32::try_from(reader.u64()?).map_err(|_| DecodeError("audience number out of range"))?;
+    Ok((AudienceNo(audience), Timestamp(reader.i64()?)))
+}
+
+fn decode_profile(reader: &mut Reader<'_>, with_dues: bool) -> codec::Result<Profile> {
     let mut profile =
         Profile { created: Timestamp(reader.i64()?), modified: Timestamp(reader.i64()?), ..Profile::default() };
     for _ in 0..reader.len()? {
@@ -345,6 +372,9 @@ fn decode_profile(reader: &mut Reader<'_>) -> codec::Result<Profile> {
     profile.timer = Some(reader.i64()?).filter(|t| *t != 0).map(Timestamp);
     profile.lineage = read_ids(reader)?;
     profile.awaiting = read_ids(reader)?;
+    if with_dues {
+        profile.dues = Some((0..reader.len()?).map(|_| read_due(reader)).collect::<codec::Result<_>>()?);
+    }
     Ok(profile)
 }
 

@@ -1,6 +1,8 @@
 //! The compiled list of a sandbox's audiences, for the plan.
 
+use crate::lifecycle::is_published;
 use crate::merge_policies::merge_policies;
+use crate::{expression, external};
 use model::{AudienceNo, Collection, Doc, DocSet, SandboxId, SmolStr};
 use serde_json::Value as Json;
 use std::collections::HashMap;
@@ -28,11 +30,17 @@ pub struct AudienceSpec {
     pub updated_ms: i64,
 }
 
-/// All audiences of a sandbox; one that another names in `inSegment` comes before it, else the older first.
+/// All audiences of a sandbox that are evaluated: the published ones, uploaded ones first; one that another
+/// names in `inSegment` comes before it, else the older first.
 pub fn audiences(docs: &DocSet, sandbox: SandboxId) -> Vec<AudienceSpec> {
-    let policies: HashMap<SmolStr, u64> =
-        merge_policies(docs, sandbox).into_iter().map(|policy| (policy.id, policy.changed_n)).collect();
+    let policies = merge_policies(docs, sandbox);
+    let default = policies.iter().find(|policy| policy.default).map(|policy| policy.id.clone()).unwrap_or_default();
+    let policies: HashMap<SmolStr, u64> = policies.into_iter().map(|policy| (policy.id, policy.changed_n)).collect();
+    let uploaded = docs.iter(sandbox, Collection::ExternalAudience).filter(|doc| is_published(doc));
+    let mut uploaded: Vec<AudienceSpec> = uploaded.map(|doc| external::spec(doc, &default)).collect();
+    uploaded.sort_by_key(|spec| spec.no);
     let mut by_age: Vec<&Doc> = docs.iter(sandbox, Collection::Audience).map(AsRef::as_ref).collect();
+    by_age.retain(|doc| is_published(doc));
     by_age.sort_by_key(|doc| doc.no);
     let by_id: HashMap<&str, &Doc> = by_age.iter().map(|doc| (doc.id.as_str(), *doc)).collect();
     let mut placed = Vec::with_capacity(by_age.len());
@@ -40,7 +48,7 @@ pub fn audiences(docs: &DocSet, sandbox: SandboxId) -> Vec<AudienceSpec> {
     for doc in by_age {
         place(doc, &by_id, &mut seen, &mut placed);
     }
-    placed.into_iter().map(|doc| AudienceSpec::read(doc, &policies)).collect()
+    uploaded.into_iter().chain(placed.into_iter().map(|doc| AudienceSpec::read(doc, &policies))).collect()
 }
 
 /// Depth first without recursion: a chain of references may be as long as the list of audiences.
@@ -79,7 +87,7 @@ impl AudienceSpec {
             no: AudienceNo(doc.no),
             id: doc.id.clone(),
             name: text(&doc.body["name"]),
-            pql: text(&doc.body["expression"]["value"]),
+            pql: expression::stored_text(&doc.body).into(),
             changed_n: since(doc).max(policies.get(&merge_policy).copied().unwrap_or(0)),
             merge_policy,
             exclude_opt_out: doc.body["dataGovernancePolicy"]["excludeOptOut"].as_bool().unwrap_or(true),

@@ -7,7 +7,7 @@
 //! are unique, and references form no cycle.
 
 mod list;
-mod read;
+pub(crate) mod read;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +18,7 @@ use crate::error::{Error, Kind};
 use crate::fields::{Fields, bulk_ids};
 use crate::query::Check;
 use model::{Caller, Collection, Doc, DocChange, DocSet, SmolStr};
+use read::Rest;
 use serde_json::{Map, Value as Json, json};
 use std::sync::Arc;
 
@@ -75,7 +76,7 @@ fn create_checked(
             return Err(Error::field(own, "is given by the service; leave it out"));
         }
     }
-    let (document, warnings) = read::definition(docs, caller, check, None, &fields)?;
+    let (document, warnings) = read::definition(docs, caller, check, None, &fields, Rest::published())?;
     let id = caller.uuid();
     let put = DocChange::put(caller.sandbox, Collection::Audience, id.clone(), document, caller.client);
     Ok((vec![put], Accepted { id, warnings }))
@@ -93,16 +94,18 @@ fn update_checked(
     fields.must_be("id", id)?;
     let merged = merge(old, body);
     let fields = Fields::of_body(&merged)?;
-    let (document, warnings) = read::definition(docs, caller, check, Some(old), &fields)?;
+    let (document, warnings) = read::definition(docs, caller, check, Some(old), &fields, Rest::of(old))?;
     let put = DocChange::put(caller.sandbox, Collection::Audience, id, document, caller.client);
     Ok((vec![put], Accepted { id: old.id.clone(), warnings }))
 }
 
 /// The stored members with those of `body` over them. A new query chooses its method anew.
-fn merge(old: &Doc, body: &Json) -> Json {
+pub(crate) fn merge(old: &Doc, body: &Json) -> Json {
     let mut merged = old.body.clone();
     let (Some(members), Some(given)) = (merged.as_object_mut(), body.as_object()) else { return merged };
-    members.shift_remove("_internal");
+    for own in ["_internal", "labels", "lifecycleState"] {
+        members.shift_remove(own);
+    }
     let differs = |name: &str| given.get(name).is_some_and(|value| *value != old.body[name]);
     if differs("expression") || differs("mergePolicyId") {
         members.shift_remove("evaluationInfo");
@@ -121,17 +124,29 @@ pub fn delete(
     used_by_flow: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(Vec<DocChange>, Json), Error> {
     let doc = find(docs, caller, id)?;
-    let in_use = |by: String| Err(Error::new(Kind::InUse, format!("The audience {id} cannot be deleted: {by}.")));
-    let all = || docs.iter(caller.sandbox, Collection::Audience);
-    if let Some(outer) = all().find(|other| other.id != id && references(other).any(|inner| inner == id)) {
-        return in_use(format!("the audience {} uses it", outer.id));
-    }
-    if let Some(flow) = used_by_flow(id) {
-        return in_use(format!("the dataflow {flow} activates it"));
-    }
+    refuse_in_use(docs, caller, id, "be deleted", used_by_flow)?;
     let change = DocChange::delete(caller.sandbox, Collection::Audience, doc.id.clone(), caller.client);
     let answer = json!({ "status": true, "message": format!("The segment definition {id} was deleted.") });
     Ok((vec![change], answer))
+}
+
+/// Refuses what cannot be done to an audience that another one or a dataflow needs.
+pub(crate) fn refuse_in_use(
+    docs: &DocSet,
+    caller: &Caller<'_>,
+    id: &str,
+    what: &str,
+    used_by_flow: &dyn Fn(&str) -> Option<String>,
+) -> Result<(), Error> {
+    let in_use = |by: String| Err(Error::new(Kind::InUse, format!("The audience {id} cannot {what}: {by}.")));
+    let mut all = docs.iter(caller.sandbox, Collection::Audience);
+    if let Some(outer) = all.find(|other| other.id != id && references(other).any(|inner| inner == id)) {
+        return in_use(format!("the audience {} uses it", outer.id));
+    }
+    match used_by_flow(id) {
+        Some(flow) => in_use(format!("the dataflow {flow} activates it")),
+        None => Ok(()),
+    }
 }
 
 fn find<'a>(docs: &'a DocSet, caller: &Caller<'_>, id: &str) -> Result<&'a Arc<Doc>, Error> {

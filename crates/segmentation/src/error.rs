@@ -43,6 +43,12 @@ impl Error {
         Error::new(Kind::NotFound, format!("The {noun} {id} is not found. Use a valid id and try again."))
     }
 
+    /// The same error of a part of the body: its messages begin with `place`.
+    pub(crate) fn within(mut self, place: &str) -> Error {
+        self.messages.iter_mut().for_each(|message| message.insert_str(0, place));
+        self
+    }
+
     /// What kind of refusal this is.
     pub fn kind(&self) -> Kind {
         self.kind

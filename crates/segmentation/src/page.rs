@@ -28,6 +28,11 @@ impl<'a> Query<'a> {
         }
     }
 
+    /// All values of a parameter that may be repeated.
+    pub(crate) fn all(&self, name: &'a str) -> impl Iterator<Item = &'a str> + use<'a> {
+        self.0.iter().filter(move |(n, v)| n.eq_ignore_ascii_case(name) && !v.is_empty()).map(|(_, v)| v.as_str())
+    }
+
     /// A whole number from `min` on.
     pub(crate) fn number(&self, name: &str, min: usize, max: usize) -> Result<Option<usize>, Error> {
         let Some(text) = self.one(name)? else { return Ok(None) };

@@ -38,14 +38,15 @@ pub struct StoreOptions {
     /// Changes of a busy keyspace (profiles, events) held in memory before they are flushed; the others
     /// hold half of it. Up to five times as much while the disk lags behind.
     pub memtable_bytes: u64,
-    /// Threads that flush and compact.
+    /// Threads that flush and compact. Where there are several, fjall lets the first only flush, and it takes
+    /// and puts back compactions all the time while another works on one: on few cores one thread does more.
     pub worker_threads: usize,
 }
 
 impl Default for StoreOptions {
     /// Fits a process of 300 MB.
     fn default() -> Self {
-        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, worker_threads: 2 }
+        Self { cache_bytes: 64 << 20, memtable_bytes: 16 << 20, worker_threads: 1 }
     }
 }
 

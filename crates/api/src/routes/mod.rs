@@ -25,14 +25,18 @@ mod flow_service;
 mod health;
 mod identity;
 mod ims;
+mod insight;
 mod merge_policies;
 mod namespaces;
 mod oauth;
 mod operator;
 mod schema_registry;
 mod segment_definitions;
+mod segmentation;
 
+pub use insight::{Insight, PlanRequest};
 pub use oauth::{CALLBACK_PATH, LoginRefusal, Logins};
+pub use segmentation::{Preview, PreviewIds, PreviewState, Previews};
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -55,6 +59,7 @@ pub fn router(app: App) -> Router {
         .merge(namespaces::routes())
         .merge(merge_policies::routes())
         .merge(segment_definitions::routes())
+        .merge(segmentation::routes())
         .merge(flow_service::routes())
         .merge(authoring::routes())
         .merge(entities::routes())
@@ -62,6 +67,7 @@ pub fn router(app: App) -> Router {
         .merge(ims::routes())
         .merge(oauth::routes())
         .merge(operator::routes(app.clock.is_manual()))
+        .merge(insight::routes())
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))
         .merge(collection::routes())
         .merge(health::routes())

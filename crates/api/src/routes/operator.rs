@@ -38,7 +38,7 @@ pub(super) fn routes(manual_clock: bool) -> Router<App> {
 }
 
 /// Proof of the admin token.
-struct Operator;
+pub(super) struct Operator;
 
 impl FromRequestParts<App> for Operator {
     type Rejection = ApiError;
@@ -57,7 +57,7 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
-fn ok(body: &Json) -> Response {
+pub(super) fn ok(body: &Json) -> Response {
     respond(200, body, &[], "application/json")
 }
 

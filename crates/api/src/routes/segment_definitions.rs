@@ -1,4 +1,4 @@
-//! Segment definitions: `/data/core/ups/segment/definitions`.
+//! Segment definitions: `/data/core/ups/segment/definitions`, and `/data/core/ups/segment/conversion`.
 
 use super::merge_policies::refused;
 use super::union_schema;
@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<App> {
         .route(PATH, get(list).post(create))
         .route(&format!("{PATH}/bulk-get"), post(bulk_get))
         .route(&format!("{PATH}/{{id}}"), get(one).patch(update).delete(delete))
+        .route("/data/core/ups/segment/conversion", post(convert))
 }
 
 async fn list(
@@ -31,6 +32,12 @@ async fn list(
     let read = |docs: &DocSet, caller: &Caller<'_>| definitions::list(docs, caller, &parameters);
     let page = app.read(&requester, |docs, caller| read(docs, caller).map_err(refused(&requester)))?;
     Ok(respond(200, &page, &[], "application/json"))
+}
+
+async fn convert(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Result<Response, ApiError> {
+    let convert = |caller: &Caller<'_>| segmentation::conversion::convert(caller, &body);
+    let answer = app.read(&requester, |_, caller| convert(caller).map_err(refused(&requester)))?;
+    Ok(respond(200, &answer, &[], "application/json"))
 }
 
 async fn one(State(app): State<App>, requester: Requester, Path(id): Path<String>) -> Result<Response, ApiError> {

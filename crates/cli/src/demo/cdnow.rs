@@ -73,7 +73,7 @@ fn email(customer: &str) -> String {
     format!("customer-{customer}@cdnow.example")
 }
 
-fn crm(customer: &str) -> String {
+pub(super) fn crm(customer: &str) -> String {
     format!("C{customer}")
 }
 

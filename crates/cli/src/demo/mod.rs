@@ -72,7 +72,8 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
     let status = operator.call("GET", "/rivermouth/status", None).await?;
     let flows = operator.call("GET", "/rivermouth/flows", None).await?;
     let wave = second_wave(&server.url, &world, &operator, &purchases, &receiver).await?;
-    let summary = Summary { events, ingest_seconds, items: count, status, flows, wave };
+    let why = why(&operator, &wave).await?;
+    let summary = Summary { events, ingest_seconds, items: count, status, flows, wave, why };
     summary.print(machine);
     if !exit {
         line(&format!(
@@ -127,6 +128,13 @@ async fn wait(operator: &Client, path: &str, done: impl Fn(&Json) -> bool) -> Re
     }
 }
 
+/// Why the first customer of the second wave is not lapsed any more.
+async fn why(operator: &Client, wave: &Json) -> Result<Json, String> {
+    let customer = wave["customers"][0].as_str().ok_or("no customer had lapsed")?;
+    let path = format!("/rivermouth/why?profile={}:{}&audience=lapsed", cdnow::CRM, cdnow::crm(customer));
+    operator.call("GET", &path, None).await
+}
+
 /// Lapsed customers buy once more: exactly they must leave.
 async fn second_wave(
     url: &str,
@@ -148,7 +156,7 @@ async fn second_wave(
     let left: BTreeSet<String> = kept[newest..].iter().filter_map(|r| cdnow::customer_of(&r.body)).collect();
     let wanted: BTreeSet<String> = customers.iter().map(|c| (*c).to_owned()).collect();
     Ok(json!({
-        "events": events, "profiles": customers.len(), "exports": exports,
+        "events": events, "profiles": customers.len(), "customers": customers, "exports": exports,
         "exactly_those_that_changed": left == wanted && exports == customers.len() as u64,
     }))
 }

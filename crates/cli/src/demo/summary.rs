@@ -1,7 +1,7 @@
 //! What the demo tells at the end: for people, and as one JSON object.
 
 use super::setup::AUDIENCES;
-use crate::output::line;
+use crate::output::{line, text};
 use serde_json::{Map, Value as Json, json};
 
 pub(super) struct Summary {
@@ -11,6 +11,7 @@ pub(super) struct Summary {
     pub(super) status: Json,
     pub(super) flows: Json,
     pub(super) wave: Json,
+    pub(super) why: Json,
 }
 
 impl Summary {
@@ -48,6 +49,7 @@ impl Summary {
             "ledger_balanced": self.is_balanced(),
             "ledger": ledger,
             "wave": self.wave,
+            "why": self.why,
             "resident_mb": resident_mb(),
         })
     }
@@ -101,6 +103,8 @@ impl Summary {
                 "NOT exactly those that changed"
             },
         ));
+        line("");
+        text(&crate::why::shown(&self.why, false));
         line("");
     }
 }

@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(super) struct PlanCompiler {
     schemas: Mutex<HashMap<SandboxId, Arc<Schemas>>>,
     queries: Mutex<Queries>,
+    /// The audiences of the last plan: what is kept of profiles belongs to them, so they stay while none changes.
+    audiences: Mutex<HashMap<SandboxId, Audiences>>,
     catalogs: Arc<Catalogs>,
 }
 
@@ -35,7 +37,7 @@ struct Schemas {
 
 impl PlanCompiler {
     pub(super) fn new(catalogs: Arc<Catalogs>) -> PlanCompiler {
-        PlanCompiler { schemas: Mutex::default(), queries: Mutex::default(), catalogs }
+        PlanCompiler { schemas: Mutex::default(), queries: Mutex::default(), audiences: Mutex::default(), catalogs }
     }
 
     fn sandbox(&self, docs: &DocSet, sandbox: SandboxId) -> SandboxPlan {
@@ -46,11 +48,7 @@ impl PlanCompiler {
         let catalog = self.catalogs.get(docs, sandbox);
         let flows = flows::compile(docs, sandbox, &catalog.flows);
         let flows = flows.iter().map(|f| Arc::new(flow_plan(docs, sandbox, &catalog, f, &audiences))).collect();
-        let service_field = |path: &SmolStr| {
-            let root = path.split('.').next().unwrap_or_default();
-            matches!(root, "" | "identityMap" | "segmentMembership")
-        };
-        let reads_service_fields = audiences.iter().any(|a| a.query.reads().profile_paths.iter().any(service_field));
+        let reads_service_fields = audiences.read_service_fields();
         SandboxPlan {
             namespaces: names,
             inlets: flows::inlets(docs, sandbox)
@@ -101,12 +99,21 @@ impl PlanCompiler {
                 tracing::error!(audience = %spec.id, "an accepted audience no longer compiles and is not evaluated");
                 continue;
             };
+            // A schema can change what a rule means, as when a text field becomes a date; mostly it does not.
+            let known = cache.get(&key).filter(|(_, s, _)| *s == state).map(|(_, _, found)| found.clone());
+            if let Some(known) = known.filter(|known| known.query.means_the_same(&query)) {
+                cache.insert(key, (schemas.mark, state, known.clone()));
+                ordered.push(known);
+                continue;
+            }
+            let remade = cache.get(&key).is_some_and(|(_, s, _)| *s == state);
+            let changed_n = if remade { spec.changed_n.max(schemas.mark.0) } else { spec.changed_n };
             let audience = Arc::new(Audience {
                 no: spec.no,
                 id: spec.id,
                 name: spec.name,
                 query,
-                changed_n: spec.changed_n,
+                changed_n,
                 policy,
                 exclude_opt_out: spec.exclude_opt_out,
                 created: Timestamp(spec.created_ms),
@@ -115,7 +122,10 @@ impl PlanCompiler {
             cache.insert(key, (schemas.mark, state, audience.clone()));
             ordered.push(audience);
         }
-        Audiences::new(ordered)
+        let mut known = self.audiences.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = known.entry(sandbox).or_default();
+        *before = Audiences::renewed(before, ordered);
+        before.clone()
     }
 }
 
@@ -189,6 +199,8 @@ fn compile_policies(docs: &DocSet, sandbox: SandboxId) -> Vec<(SmolStr, MergePol
     let mut specs = merge_policies::merge_policies(docs, sandbox);
     specs.sort_by_key(|p| !p.default);
     let number = |id: &SmolStr| docs.get(sandbox, Collection::Dataset, id).map(|d| DatasetNo(d.no));
+    // Uploaded memberships count under every policy.
+    let uploaded = || docs.iter(sandbox, Collection::ExternalAudience).map(|doc| DatasetNo(doc.no));
     specs
         .into_iter()
         .map(|spec| {
@@ -201,7 +213,7 @@ fn compile_policies(docs: &DocSet, sandbox: SandboxId) -> Vec<(SmolStr, MergePol
                 attributes: match spec.order {
                     merge_policies::AttributeMerge::TimestampOrdered => AttributeMerge::TimestampOrdered,
                     merge_policies::AttributeMerge::DatasetPrecedence(ids) => {
-                        AttributeMerge::DatasetPrecedence(ids.iter().filter_map(number).collect())
+                        AttributeMerge::DatasetPrecedence(ids.iter().filter_map(number).chain(uploaded()).collect())
                     }
                 },
             };

@@ -6,10 +6,12 @@
 
 mod compiler;
 mod destinations;
+mod insight;
 mod keeper;
 mod outbox;
 mod rows;
 mod sdk;
+mod segmentation;
 
 pub(crate) use keeper::rebuild;
 
@@ -21,6 +23,7 @@ use compiler::PlanCompiler;
 use delivery::Delivery;
 use destinations::Destinations;
 use engine::Engine;
+use insight::InsightRoom;
 use keeper::Keeper;
 use model::{Caller, Collection, SandboxId};
 use outbox::EngineOutbox;
@@ -51,6 +54,8 @@ pub(crate) struct Server {
     serving: tokio::task::JoinHandle<()>,
     /// Tells receivers of their audiences.
     telling: tokio::task::JoinHandle<()>,
+    /// Work over stored profiles: segment jobs and the like.
+    surveying: tokio::task::JoinHandle<()>,
     directory: DataDir,
 }
 
@@ -67,7 +72,6 @@ impl Server {
         let wakes = delivery_cell.clone();
         let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, shared, wakes));
         let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
-        tracing::debug!("state is up to the log");
         // An address that cannot be had is found out before the first credentials are made.
         let listener = TcpListener::bind(settings.listen)
             .await
@@ -80,10 +84,11 @@ impl Server {
         let audiences = AudienceKeeper::new(engine.clone(), sdk.clone(), catalogs.clone(), settings.clock.clone());
         let audiences = Arc::new(audiences);
         follow_plans(&engine, &settings, &keyring, &delivery, &catalogs, &sdk, &audiences);
-        let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         let (shutdown, stopped) = watch::channel(false);
+        let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
         let telling = tokio::spawn(audiences.clone().run(stopped.clone()));
+        let surveying = segmentation::start(&engine, &settings.clock, directory.root(), &stopped);
         let url = settings.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
         let app = App::new(Parts {
             ingest: Arc::new(ingest::Ingest::new(
@@ -100,7 +105,10 @@ impl Server {
             instance_test: instance_test(&engine, &sdk, &catalogs, &delivery),
             live_lists: live_lists(&engine, &sdk, &catalogs),
             logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), audiences, &url)),
+            insight: Arc::new(InsightRoom::new(engine.clone(), settings.clock.clone(), catalogs.clone())),
             catalogs,
+            previews: Arc::new(segmentation::PreviewRoom::new(engine.clone(), settings.clock.clone())),
+            landing_zone: segmentation::landing_zone(directory.root()),
             backup: {
                 let keeper = keeper.clone();
                 Arc::new(move |to: &Path| keeper.backup(to))
@@ -109,7 +117,19 @@ impl Server {
         let serving = tokio::spawn(serve(listener, api::router(app), stopped));
         write_marker(directory.root(), &url)?;
         tracing::info!(%url, data = %directory.root().display(), "listening");
-        Ok(Server { url, fresh_credentials, engine, delivery, store, keeper, shutdown, serving, telling, directory })
+        Ok(Server {
+            url,
+            fresh_credentials,
+            engine,
+            delivery,
+            store,
+            keeper,
+            shutdown,
+            serving,
+            telling,
+            surveying,
+            directory,
+        })
     }
 
     /// Stops in order; what was acknowledged is kept.
@@ -128,6 +148,11 @@ impl Server {
         if tokio::time::timeout(DRAIN, self.telling).await.is_err() {
             telling.abort();
             tracing::warn!("what receivers answered about audiences could not be written down in time");
+        }
+        let surveying = self.surveying.abort_handle();
+        if tokio::time::timeout(DRAIN, self.surveying).await.is_err() {
+            surveying.abort();
+            tracing::warn!("how far segment jobs or exports are could not be written down in time");
         }
         let (engine, store) = (self.engine, self.store);
         let ended = tokio::task::spawn_blocking(move || {
@@ -275,7 +300,7 @@ async fn bootstrap(
             now: settings.clock.now(),
             fresh: &access::fresh,
         };
-        changes.extend(segmentation::merge_policies::bootstrap_changes(&caller));
+        changes.extend(::segmentation::merge_policies::bootstrap_changes(&caller));
         // Written before the log has them: a crash in between makes new ones at the next start.
         let credentials = credentials.to_json();
         let pretty = serde_json::to_string_pretty(&credentials).map_err(|e| e.to_string())?;

@@ -1,11 +1,11 @@
 //! The engine's outbox as delivery sees it: waiting exports become messages, outcomes become log entries.
 
-use activation::{Filtered, FlowPlan, Names};
+use activation::{ExportedMembership, Filtered, FlowPlan, Names};
 use delivery::{BatchRecord, Export, ExportKey, Outbox, Outcome, ProfileExport};
 use destination::message::{SourceMembership, SourceProfile, Withheld};
 use engine::{Engine, SandboxPlan, Waiting};
 use model::codec;
-use model::{AudienceNo, FlowNo, NamespaceId, PartitionNo, SmolStr};
+use model::{AudienceNo, FlowNo, Identity, NamespaceId, PartitionNo, SmolStr, Value};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,8 +81,13 @@ impl Outbox for EngineOutbox {
                 key: ExportKey { flow, partition, seq: w.seq },
                 profile: w.export.profile,
                 created: w.export.at,
-                source: source_profile(&w.export, &names),
                 lineage: w.export.lineage,
+                source: Arc::new(source_profile(
+                    w.export.memberships,
+                    w.export.identities,
+                    w.export.attributes,
+                    &names,
+                )),
             })
             .collect()
     }
@@ -140,8 +145,13 @@ impl Outbox for EngineOutbox {
 }
 
 /// An export as the templates' source: codes and ids instead of numbers.
-fn source_profile(export: &activation::Export, names: &dyn Names) -> SourceProfile {
-    let membership = |m: &activation::ExportedMembership| {
+fn source_profile(
+    memberships: Vec<ExportedMembership>,
+    identities: Vec<Identity>,
+    attributes: Value,
+    names: &dyn Names,
+) -> SourceProfile {
+    let membership = |m: ExportedMembership| {
         Some(SourceMembership {
             namespace: OWN_AUDIENCES,
             id: names.audience(m.audience)?,
@@ -151,9 +161,9 @@ fn source_profile(export: &activation::Export, names: &dyn Names) -> SourceProfi
         })
     };
     SourceProfile {
-        memberships: export.memberships.iter().filter_map(membership).collect(),
-        identities: export.identities.iter().map(|i| (names.namespace(i.namespace), i.value.clone())).collect(),
-        attributes: export.attributes.clone(),
+        memberships: memberships.into_iter().filter_map(membership).collect(),
+        identities: identities.into_iter().map(|i| (names.namespace(i.namespace), i.value)).collect(),
+        attributes,
     }
 }
 

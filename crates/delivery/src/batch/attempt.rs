@@ -8,7 +8,9 @@ use super::target::{Access, Refusal, Target};
 use crate::http::{Answer, Failure};
 use crate::metrics::Class;
 use crate::pace::Signal;
+use crate::port::Outbox;
 use destination::message::{self, GroupKey, Judgement, Slice};
+use model::FlowNo;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Request, StatusCode, Url};
 use std::fmt::Write as _;
@@ -35,14 +37,75 @@ pub(crate) struct Exchange {
     pub(crate) answer: Answer,
 }
 
-/// Sends a shipment once, or twice if a token was refused.
-pub(crate) async fn deliver(target: &Target, parcel: &Parcel) -> Verdict {
-    let slices: Vec<&Slice> = parcel.pieces.iter().map(|p| &p.payload).collect();
-    match exchange(target, &parcel.group, &slices, parcel.idempotency_key()).await {
-        Ok(exchange) => judge(target, &exchange.answer, &slices),
+/// A shipment that is to be written down before it is sent.
+pub(crate) struct Record {
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) flow: FlowNo,
+}
+
+/// Sends a shipment once, or twice if a token was refused. `sent` is called when the first request is ready.
+pub(crate) async fn deliver(target: &Arc<Target>, parcel: &Parcel, record: Option<Record>, sent: impl Fn()) -> Verdict {
+    match attempt(target, parcel, record, sent).await {
+        Ok(answer) => judge(target, &answer, &slices(parcel)),
         Err(Trouble::Failed(failure)) => Verdict::Failed(failure),
         Err(Trouble::Unsaid(reason)) => Verdict::Unsaid(reason),
     }
+}
+
+async fn attempt(
+    target: &Arc<Target>,
+    parcel: &Parcel,
+    record: Option<Record>,
+    sent: impl Fn(),
+) -> Result<Answer, Trouble> {
+    let id = parcel.idempotency_key();
+    let (access, request) = prepare(target, parcel, record, id).await?;
+    sent();
+    let answer = target.send(request).await?;
+    match access.number {
+        Some(refused) if answer.status == StatusCode::UNAUTHORIZED => {
+            let fresh = self::access(target, Some(refused)).await?;
+            Ok(target.send(composed(target, parcel, &fresh, id)?).await?)
+        }
+        _ => Ok(answer),
+    }
+}
+
+/// Writes a shipment down, if it is to be, and makes its request; both in one step on a blocking thread. It is written
+/// down even if there is no access: the next attempt does not do it again.
+async fn prepare(
+    target: &Arc<Target>,
+    parcel: &Parcel,
+    record: Option<Record>,
+    id: [u8; 16],
+) -> Result<(Access, Request), Trouble> {
+    let access = access(target, None).await;
+    let Some(Record { outbox, flow }) = record else {
+        let access = access?;
+        let request = composed(target, parcel, &access, id)?;
+        return Ok((access, request));
+    };
+    let (target, parcel) = (target.clone(), parcel.clone());
+    let both = move || {
+        outbox.record_batch(flow, &parcel.record());
+        let access = access?;
+        let request = composed(&target, &parcel, &access, id)?;
+        Ok((access, request))
+    };
+    tokio::task::spawn_blocking(both).await.unwrap_or_else(|_| Err(Failure::cut_off().into()))
+}
+
+fn composed(target: &Target, parcel: &Parcel, access: &Access, id: [u8; 16]) -> Result<Request, Trouble> {
+    build(message(target, &parcel.group, &slices(parcel), access)?, id, access)
+}
+
+fn message(target: &Target, group: &GroupKey, slices: &[&Slice], access: &Access) -> Result<message::Request, Trouble> {
+    let composed = target.instance(&access.auth_data).compose(group, slices);
+    composed.map_err(|error| Trouble::Unsaid(error.without_value().to_string()))
+}
+
+fn slices(parcel: &Parcel) -> Vec<&Slice> {
+    parcel.pieces.iter().map(|p| &p.payload).collect()
 }
 
 /// Why there is no answer.
@@ -57,18 +120,24 @@ impl From<Failure> for Trouble {
     }
 }
 
+/// Sends slices that are in no outbox, and keeps what was sent.
 pub(crate) async fn exchange(
     target: &Target,
     group: &GroupKey,
     slices: &[&Slice],
     id: [u8; 16],
 ) -> Result<Exchange, Trouble> {
+    let send = async |access: &Access| {
+        let request = message(target, group, slices, access)?;
+        let answer = target.send(build(request.clone(), id, access)?).await?;
+        Ok(Exchange { request, answer })
+    };
     let access = access(target, None).await?;
-    let exchange = send(target, group, slices, id, &access).await?;
+    let exchange: Exchange = send(&access).await?;
     match access.number {
         Some(refused) if exchange.answer.status == StatusCode::UNAUTHORIZED => {
             let fresh = self::access(target, Some(refused)).await?;
-            send(target, group, slices, id, &fresh).await
+            send(&fresh).await
         }
         _ => Ok(exchange),
     }
@@ -85,22 +154,8 @@ async fn access(target: &Target, refused: Option<u64>) -> Result<Access, Failure
     target.batching.authorize.access(refused).await.map_err(refusal)
 }
 
-async fn send(
-    target: &Target,
-    group: &GroupKey,
-    slices: &[&Slice],
-    id: [u8; 16],
-    access: &Access,
-) -> Result<Exchange, Trouble> {
-    let composed = target.batching.instance.with_auth_data(&access.auth_data).compose(group, slices);
-    let request = composed.map_err(|error| Trouble::Unsaid(error.without_value().to_string()))?;
-    let built = build(&request, id, access)?;
-    let answer = target.send(built).await?;
-    Ok(Exchange { request, answer })
-}
-
 /// What was rendered is at fault if this fails, perhaps by one profile only.
-fn build(request: &message::Request, id: [u8; 16], access: &Access) -> Result<Request, Trouble> {
+fn build(request: message::Request, id: [u8; 16], access: &Access) -> Result<Request, Trouble> {
     let unsaid = |what: String| Trouble::Unsaid(what);
     let url = Url::parse(&request.url).map_err(|error| unsaid(format!("the rendered URL: {error}")))?;
     let method = Method::from_bytes(request.method.as_bytes())
@@ -124,8 +179,8 @@ fn build(request: &message::Request, id: [u8; 16], access: &Access) -> Result<Re
         id.iter().for_each(|byte| write!(hex, "{byte:02x}").unwrap_or_default());
         headers.insert(DELIVERY_ID, HeaderValue::try_from(hex).map_err(|_| unsaid("the delivery id".into()))?);
     }
-    if let Some(body) = &request.body {
-        *built.body_mut() = Some(body.clone().into());
+    if let Some(body) = request.body {
+        *built.body_mut() = Some(body.into());
     }
     Ok(built)
 }

@@ -6,35 +6,32 @@
 //! Always: as in the flow of single exports (`flow.rs`); besides, what was cut into pieces by one
 //! design of a destination, or by one mapping, is forgotten and read again when another takes its place.
 
-use super::attempt::{self, Parcel, Verdict};
-use super::gather::{Caps, Change, ChangeEnd, Ended, Gather, Piece, PieceEnd};
+use super::attempt::{self, Parcel, Record, Verdict};
+use super::gather::{Caps, Change, ChangeEnd, Ended, Gather, Note, Piece, PieceEnd};
 use super::line::Lines;
 use super::target::Target;
 use crate::flow::{self, Handle, Room, UNREACHABLE_MS};
 use crate::http::Failure;
 use crate::metrics::Class;
 use crate::pace::{Pace, Signal, Ticket};
-use crate::port::{ExportKey, Outbox, Outcome, ProfileExport};
+use crate::port::{Outbox, Outcome, ProfileExport};
 use crate::reader::{FETCH_MIN, Fetch, Reader};
 use destination::message::{GroupKey, Judgement, Slice, SliceOutcome, Withheld};
 use model::{FlowNo, Timestamp};
-use rustc_hash::FxHashMap as HashMap;
-use std::sync::Arc;
+use smallvec::SmallVec;
+use std::num::NonZero;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
 type SliceChange = Change<Arc<GroupKey>, Slice>;
 
 enum Event {
+    /// A request is on its way.
+    Sent,
     Ended(Attempt),
-    Read(u64, Vec<(Fetch, Vec<(SliceChange, Note)>)>),
-}
-
-/// How many identities a change tells of, or why it has no pieces.
-struct Note {
-    identities: u32,
-    withheld: Option<Withheld>,
+    Read(u64, Vec<(Fetch, Vec<SliceChange>)>),
 }
 
 struct Attempt {
@@ -43,14 +40,20 @@ struct Attempt {
     target: Arc<Target>,
     verdict: Verdict,
     took_us: u64,
+    /// Whether [`Event::Sent`] came before.
+    sent: bool,
 }
 
 /// Exports that one read asks for at most.
-const ROUND_MAX: usize = 2_048;
+const ROUND_MAX: usize = 1_024;
 /// What a partition is asked for at least, room permitting.
 const AT_ONCE: usize = 512;
 /// Threads that share a read.
 const READERS: usize = 2;
+/// So many full messages wait to leave before reading pauses.
+const AHEAD: usize = 4;
+/// Requests that are made at the same time, for each processor: making them is work, waiting for answers is not.
+const MAKING_EACH: usize = 2;
 
 struct Flow {
     handle: Arc<Handle>,
@@ -58,8 +61,6 @@ struct Flow {
     reader: Reader,
     lines: Lines<SliceChange>,
     gather: Gather<Arc<GroupKey>, Slice>,
-    /// What outcomes tell of open changes beside their end.
-    notes: HashMap<ExportKey, Note>,
     pace: Pace,
     target: Option<Arc<Target>>,
     tokens_before: u64,
@@ -68,6 +69,9 @@ struct Flow {
     /// What was forgotten is to be read again once nothing runs: what runs may be earlier.
     resuming: bool,
     running: usize,
+    /// Those of the running whose request is not on its way yet.
+    making: usize,
+    making_max: usize,
     /// Parts of the read under way.
     reading: usize,
     events: mpsc::UnboundedSender<Event>,
@@ -87,7 +91,6 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
         reader: Reader::new(room.outbox.partitions()),
         lines: Lines::default(),
         gather,
-        notes: HashMap::default(),
         handle,
         room,
         pace: Pace::new(1),
@@ -97,6 +100,8 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
         ending: false,
         resuming: false,
         running: 0,
+        making: 0,
+        making_max: MAKING_EACH * std::thread::available_parallelism().map_or(1, NonZero::get),
         reading: 0,
         events,
     };
@@ -173,7 +178,6 @@ impl Flow {
     fn forget(&mut self) {
         self.reader.void();
         for change in self.lines.drain() {
-            self.notes.remove(&change.key);
             self.reader.forget(change.key);
         }
         self.gather.forget();
@@ -183,7 +187,7 @@ impl Flow {
     fn start_read(&mut self) {
         self.handle.take_marks(|partition| self.reader.mark(partition));
         let Some(target) = self.target.clone() else { return };
-        if self.reading > 0 || self.resuming || self.ending {
+        if self.reading > 0 || self.resuming || self.ending || self.has_enough(&target) {
             return;
         }
         let forced = self.lines.is_gated() && self.running == 0;
@@ -208,6 +212,12 @@ impl Flow {
         }
     }
 
+    /// Whether what waits for a turn keeps the attempts busy for now. More of it would only be cold when it is sent.
+    fn has_enough(&self, target: &Target) -> bool {
+        let enough = (AHEAD * target.caps().users_max as usize).max(AT_ONCE);
+        self.running > 0 && self.gather.full_users() >= enough as u64
+    }
+
     fn room_left(&self) -> usize {
         let open_max = self.target.as_ref().map_or(0, |t| t.caps().open_max);
         open_max.saturating_sub(self.gather.len() + self.lines.len())
@@ -221,10 +231,15 @@ impl Flow {
                 self.give_up_late(now);
                 return;
             }
+            if self.making >= self.making_max {
+                return;
+            }
             let Some(parcel) = self.gather.next(now, more) else { return };
             let Some(ticket) = self.pace.start(self.running, now) else { return };
             self.running += 1;
-            let guard = Guard { events: self.events.clone(), running: Some((parcel, ticket, target.clone())) };
+            self.making += 1;
+            let running = Some((parcel, ticket, target.clone()));
+            let guard = Guard { events: self.events.clone(), running, sent: OnceLock::new() };
             tokio::spawn(guard.attempt(self.room.outbox.clone(), self.handle.flow));
         }
     }
@@ -271,18 +286,18 @@ impl Flow {
                 self.lines.taken(&self.reader);
                 self.stage();
             }
+            Event::Sent => self.making -= 1,
             Event::Ended(ended) => self.ended(ended),
         }
     }
 
-    fn take(&mut self, round: u64, fetch: Fetch, changes: Vec<(SliceChange, Note)>) {
+    fn take(&mut self, round: u64, fetch: Fetch, changes: Vec<SliceChange>) {
         if !self.reader.counts(round, fetch) {
             return;
         }
         let count = changes.len();
-        for (change, note) in changes {
+        for change in changes {
             if self.reader.found(change.key, change.created) {
-                self.notes.insert(change.key, note);
                 self.lines.accept(change, round, &mut self.reader);
             }
         }
@@ -298,7 +313,8 @@ impl Flow {
     fn ended(&mut self, attempt: Attempt) {
         self.running -= 1;
         let now = self.room.clock.now();
-        let Attempt { parcel, ticket, target, verdict, took_us } = attempt;
+        let Attempt { parcel, ticket, target, verdict, took_us, sent } = attempt;
+        self.making -= usize::from(!sent);
         let signal = match &verdict {
             Verdict::Judged { signal, .. } => *signal,
             Verdict::Failed(failure) => failure.signal,
@@ -334,16 +350,15 @@ impl Flow {
                 break;
             }
             any = true;
+            outcomes.reserve(finished.len());
             let now = self.room.clock.now();
             let mut metrics = self.handle.metrics.lock();
             for change in finished {
-                let note = self.notes.remove(&change.key);
-                let identities = note.as_ref().map_or(0, |note| note.identities);
                 let attempts = change.attempts;
                 let outcome = match change.end {
                     ChangeEnd::Delivered => {
                         metrics.delivered += 1;
-                        metrics.identities += u64::from(identities);
+                        metrics.identities += u64::from(change.note.identities);
                         metrics.latency_ms.add(now.0.saturating_sub(change.created.0).max(0) as u64);
                         Some(Outcome::Delivered { attempts, at: now })
                     }
@@ -351,9 +366,7 @@ impl Flow {
                         metrics.dead += 1;
                         Some(Outcome::Dead { reason: reason.to_string(), attempts })
                     }
-                    ChangeEnd::Nothing => {
-                        Some(Outcome::Filtered(note.and_then(|n| n.withheld).unwrap_or(Withheld::NoIdentity)))
-                    }
+                    ChangeEnd::Nothing => Some(Outcome::Filtered(change.note.withheld.unwrap_or(Withheld::NoIdentity))),
                     ChangeEnd::Again => {
                         self.reader.forget(change.key);
                         None
@@ -387,24 +400,19 @@ impl Flow {
 }
 
 /// Cuts an export into what each group gets of it.
-fn cut(target: &Target, export: ProfileExport) -> (SliceChange, Note) {
+fn cut(target: &Target, export: ProfileExport) -> SliceChange {
     let instance = &target.batching.instance;
-    let profile = instance.target(&export.source);
-    let slices = instance.slices(&profile);
-    let note = Note {
-        identities: slices.iter().map(|slice| slice.identities).sum(),
-        withheld: if slices.is_empty() { instance.withheld(&profile) } else { None },
-    };
-    let piece =
-        |slice: Slice| Piece { group: slice.group.clone(), part: slice.lane, users: slice.users, payload: slice };
-    let change = Change {
-        key: export.key,
-        profile: export.profile,
-        lineage: export.lineage,
-        created: export.created,
-        pieces: slices.into_iter().map(piece).collect(),
-    };
-    (change, note)
+    let profile = instance.target(export.source);
+    let (mut pieces, mut note) = (SmallVec::new(), Note::default());
+    instance.each_slice(&profile, &mut |slice| {
+        note.identities += slice.identities;
+        pieces.push(Piece { group: slice.group.clone(), part: slice.lane, users: slice.users, payload: slice });
+    });
+    if pieces.is_empty() {
+        note.withheld = instance.withheld(&profile);
+    }
+    let ProfileExport { key, profile, lineage, created, .. } = export;
+    Change { key, profile, lineage, created, note, pieces }
 }
 
 /// What a verdict means for the shipment, under the retry policy. `is_over`: nothing more is sent of it.
@@ -454,37 +462,40 @@ fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is
 struct Guard {
     events: mpsc::UnboundedSender<Event>,
     running: Option<(Parcel, Ticket, Arc<Target>)>,
+    /// When the request was on its way.
+    sent: OnceLock<Instant>,
 }
 
 impl Guard {
-    #[expect(clippy::disallowed_methods, reason = "measures how long an answer takes")]
     async fn attempt(mut self, outbox: Arc<dyn Outbox>, flow: FlowNo) {
-        if let Some((parcel, _, target)) = &self.running
-            && !parcel.recorded
-            && target.caps().users_max > 1
-        {
-            let record = parcel.record();
-            if tokio::task::spawn_blocking(move || outbox.record_batch(flow, &record)).await.is_err() {
-                return self.tell(Verdict::Failed(Failure::cut_off()), 0);
-            }
-        }
-        let started = Instant::now();
         if let Some((parcel, _, target)) = &self.running {
-            let verdict = attempt::deliver(target, parcel).await;
-            self.tell(verdict, started.elapsed().as_micros() as u64);
+            let unrecorded = !parcel.recorded && target.caps().users_max > 1;
+            let record = unrecorded.then_some(Record { outbox, flow });
+            let verdict = attempt::deliver(target, parcel, record, || self.tell_sent()).await;
+            self.tell(verdict);
         }
     }
 
-    fn tell(&mut self, verdict: Verdict, took_us: u64) {
-        if let Some((parcel, ticket, target)) = self.running.take() {
+    #[expect(clippy::disallowed_methods, reason = "measures how long an answer takes")]
+    fn tell_sent(&self) {
+        if self.sent.set(Instant::now()).is_ok() {
             // No listener: the flow was dropped.
-            let _ = self.events.send(Event::Ended(Attempt { parcel, ticket, target, verdict, took_us }));
+            let _ = self.events.send(Event::Sent);
+        }
+    }
+
+    fn tell(&mut self, verdict: Verdict) {
+        if let Some((parcel, ticket, target)) = self.running.take() {
+            let took_us = self.sent.get().map_or(0, |sent| sent.elapsed().as_micros() as u64);
+            let sent = self.sent.get().is_some();
+            // No listener: the flow was dropped.
+            let _ = self.events.send(Event::Ended(Attempt { parcel, ticket, target, verdict, took_us, sent }));
         }
     }
 }
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.tell(Verdict::Failed(Failure::cut_off()), 0);
+        self.tell(Verdict::Failed(Failure::cut_off()));
     }
 }

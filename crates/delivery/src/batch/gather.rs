@@ -13,13 +13,19 @@
 //! - a bucket leaves when it is full, when its oldest piece is `age_ms` old, or when memory is short;
 //! - a change has exactly one outcome, after the last of its pieces; it is dead if any piece is.
 
+mod bucket;
+mod piece;
 mod restore;
 
+pub(crate) use self::piece::{Change, Note, Piece, Shipment, Staged};
+
+use self::bucket::Bucket;
+use self::piece::Lane;
 use self::restore::Restoring;
-use super::line::Ordered;
-use crate::port::{BatchRecord, ExportKey};
-use model::{PartitionNo, ProfileId, Timestamp};
+use crate::port::ExportKey;
+use model::{ProfileId, Timestamp};
 use rustc_hash::FxHashMap as HashMap;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
@@ -38,78 +44,6 @@ pub(crate) struct Caps {
     pub(crate) one_per_lane: bool,
     /// Beyond this many open changes buckets leave early.
     pub(crate) open_max: usize,
-}
-
-/// One change of a profile.
-#[derive(Debug, Clone)]
-pub(crate) struct Change<G, P> {
-    pub(crate) key: ExportKey,
-    pub(crate) profile: ProfileId,
-    pub(crate) lineage: Vec<ProfileId>,
-    pub(crate) created: Timestamp,
-    pub(crate) pieces: Vec<Piece<G, P>>,
-}
-
-/// What of a change goes to one group.
-#[derive(Debug, Clone)]
-pub(crate) struct Piece<G, P> {
-    pub(crate) group: G,
-    /// Which part of the profile's state it tells of.
-    pub(crate) part: u64,
-    /// Users that it adds to a message.
-    pub(crate) users: u32,
-    pub(crate) payload: P,
-}
-
-/// A piece on its way.
-#[derive(Debug, Clone)]
-pub(crate) struct Staged<P> {
-    pub(crate) key: ExportKey,
-    /// Which piece of the change.
-    pub(crate) nth: u32,
-    lane: Lane,
-    pub(crate) created: Timestamp,
-    pub(crate) users: u32,
-    pub(crate) payload: P,
-}
-
-type Lane = (ProfileId, u64);
-
-/// Pieces to be sent in one request.
-#[derive(Debug, Clone)]
-pub(crate) struct Shipment<G, P> {
-    pub(crate) id: u64,
-    pub(crate) group: G,
-    pub(crate) pieces: Arc<Vec<Staged<P>>>,
-    /// Attempts made before.
-    pub(crate) attempts: u32,
-    /// Whether what it holds was written down already.
-    pub(crate) recorded: bool,
-}
-
-impl<G, P> Shipment<G, P> {
-    /// What it holds, to be written down before its first attempt.
-    pub(crate) fn record(&self) -> BatchRecord {
-        let pieces = self.pieces.iter().map(|p| (p.key, p.nth)).collect();
-        BatchRecord { id: self.id, attempts: self.attempts, pieces }
-    }
-
-    /// Names every piece; equal for the same pieces in the same order.
-    pub(crate) fn idempotency_key(&self) -> [u8; 16] {
-        use sha2::{Digest, Sha256};
-        let mut hash = Sha256::new();
-        for piece in self.pieces.iter() {
-            hash.update(piece.key.flow.0.to_be_bytes());
-            hash.update(piece.key.partition.0.to_be_bytes());
-            hash.update(piece.key.seq.to_be_bytes());
-            hash.update(piece.nth.to_be_bytes());
-            // Another design may number other parts alike.
-            hash.update(piece.lane.1.to_be_bytes());
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&hash.finalize()[..16]);
-        key
-    }
 }
 
 /// How a shipment ended.
@@ -146,6 +80,7 @@ pub(crate) struct Finished {
     pub(crate) created: Timestamp,
     pub(crate) profile: ProfileId,
     pub(crate) end: ChangeEnd,
+    pub(crate) note: Note,
     /// Most attempts that a piece took.
     pub(crate) attempts: u32,
 }
@@ -161,23 +96,11 @@ pub(crate) enum ChangeEnd {
     Again,
 }
 
-impl<G, P> Ordered for Change<G, P> {
-    fn profile(&self) -> ProfileId {
-        self.profile
-    }
-    fn lineage(&self) -> &[ProfileId] {
-        &self.lineage
-    }
-    fn created(&self) -> Timestamp {
-        self.created
-    }
-    fn partition(&self) -> PartitionNo {
-        self.key.partition
-    }
-}
-
 pub(crate) struct Gather<G, P> {
     caps: Caps,
+    /// Changes known and not finished.
+    len: usize,
+    /// Those of several pieces, and those that an ended shipment held: the usual change is all in its one piece.
     open: HashMap<ExportKey, Open>,
     lanes: HashMap<Lane, LaneState<G, P>>,
     buckets: HashMap<G, Bucket<P>>,
@@ -199,6 +122,7 @@ pub(crate) struct Gather<G, P> {
 struct Open {
     profile: ProfileId,
     created: Timestamp,
+    identities: u32,
     left: u32,
     dead: Option<Arc<str>>,
     attempts: u32,
@@ -221,15 +145,6 @@ struct LaneState<G, P> {
     later: VecDeque<u64>,
 }
 
-struct Bucket<P> {
-    pieces: VecDeque<Staged<P>>,
-    users: u64,
-    /// When it is due, while it is in `due`; none while all of it is blocked.
-    due: Option<Timestamp>,
-    /// Whether it is in the list of full ones.
-    queued: bool,
-}
-
 struct Sent<G, P> {
     group: G,
     pieces: Arc<Vec<Staged<P>>>,
@@ -247,6 +162,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
     pub(crate) fn new(caps: Caps) -> Gather<G, P> {
         Gather {
             caps,
+            len: 0,
             open: HashMap::default(),
             lanes: HashMap::default(),
             buckets: HashMap::default(),
@@ -265,7 +181,13 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
 
     /// Changes known and not finished.
     pub(crate) fn len(&self) -> usize {
-        self.open.len()
+        self.len
+    }
+
+    /// About how many users full shipments have that could leave.
+    pub(crate) fn full_users(&self) -> u64 {
+        let of = |group: &G| self.buckets.get(group).map_or(0, |bucket| bucket.users);
+        self.ready.len() as u64 * u64::from(self.caps.users_max) + self.full.iter().map(of).sum::<u64>()
     }
 
     /// Shipments that wait for their next attempt.
@@ -275,7 +197,9 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
 
     /// Outcomes since the last call.
     pub(crate) fn take_finished(&mut self) -> Vec<Finished> {
-        std::mem::take(&mut self.finished)
+        // As many come the next time.
+        let next = Vec::with_capacity(self.finished.len());
+        std::mem::replace(&mut self.finished, next)
     }
 
     /// Shipments of which nothing is left, since the last call: their records may go.
@@ -290,23 +214,30 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         }
         self.caps = caps;
         let groups: Vec<G> = self.buckets.keys().cloned().collect();
-        groups.iter().for_each(|group| self.weigh(group));
+        for group in &groups {
+            self.unlist(group);
+            self.weigh(group);
+        }
     }
 
     /// Takes a change whose turn it is.
     pub(crate) fn stage(&mut self, change: Change<G, P>) {
         let left = change.pieces.len() as u32;
-        let (profile, key, created) = (change.profile, change.key, change.created);
+        let (profile, key, created, note) = (change.profile, change.key, change.created, change.note);
         if left == 0 {
-            self.finished.push(Finished { key, created, profile, end: ChangeEnd::Nothing, attempts: 0 });
+            self.finished.push(Finished { key, created, profile, end: ChangeEnd::Nothing, note, attempts: 0 });
             return;
         }
-        self.open
-            .insert(key, Open { profile, created, left, dead: None, attempts: 0, dropped: false, records: Vec::new() });
+        self.len += 1;
+        let identities = note.identities;
+        if left > 1 {
+            self.open.insert(key, Open::new(profile, created, identities, left));
+        }
+        let only = (left == 1).then_some(identities);
         for (nth, piece) in change.pieces.into_iter().enumerate() {
             let lane = (profile, piece.part);
-            let staged =
-                Staged { key, nth: nth as u32, lane, created, users: piece.users.max(1), payload: piece.payload };
+            let (nth, users) = (nth as u32, piece.users.max(1));
+            let staged = Staged { key, nth, lane, created, users, only, payload: piece.payload };
             if let Some(staged) = self.put_back(&piece.group, staged) {
                 self.place(piece.group, staged);
             }
@@ -324,16 +255,21 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             state.waiting.push_back((group, piece));
             return;
         }
-        self.drop_in(group, piece);
+        state.note_in_bucket(&group, piece.users);
+        self.add_to_bucket(group, piece);
     }
 
     fn drop_in(&mut self, group: G, piece: Staged<P>) {
-        let state = self.lanes.entry(piece.lane).or_insert_with(LaneState::new);
-        state.in_bucket += 1;
-        state.users_in_bucket += piece.users;
-        state.group = Some(group.clone());
+        self.lanes.entry(piece.lane).or_insert_with(LaneState::new).note_in_bucket(&group, piece.users);
+        self.add_to_bucket(group, piece);
+    }
+
+    fn add_to_bucket(&mut self, group: G, piece: Staged<P>) {
         let due = Timestamp(piece.created.0.saturating_add(self.caps.age_ms));
-        let bucket = self.buckets.entry(group.clone()).or_insert_with(Bucket::new);
+        let bucket = match self.buckets.get_mut(&group) {
+            Some(bucket) => bucket,
+            None => self.buckets.entry(group.clone()).or_insert_with(Bucket::new),
+        };
         bucket.users += u64::from(piece.users);
         bucket.pieces.push_back(piece);
         if bucket.users >= u64::from(self.caps.users_max) && !bucket.queued {
@@ -341,30 +277,56 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             self.full.push_back(group.clone());
         }
         if bucket.due.is_none_or(|at| due < at) {
-            if let Some(at) = bucket.due.replace(due) {
-                self.due.remove(&(at, group.clone()));
+            match bucket.due.replace(due) {
+                Some(at) => drop(self.due.remove(&(at, group.clone()))),
+                // All else in it is blocked.
+                None => bucket.stale = false,
             }
             self.due.insert((due, group));
         }
     }
 
-    /// Puts a bucket into the right lists anew; an empty one goes.
+    /// Puts a bucket into the lists that it belongs to; an empty one goes.
     fn weigh(&mut self, group: &G) {
         let Some(bucket) = self.buckets.get_mut(group) else { return };
-        if let Some(at) = bucket.due.take() {
-            self.due.remove(&(at, group.clone()));
-        }
-        let Some(oldest) = bucket.pieces.iter().map(|p| p.created).min() else {
+        if bucket.pieces.is_empty() {
+            self.unlist(group);
             self.buckets.remove(group);
             return;
-        };
+        }
         if bucket.users >= u64::from(self.caps.users_max) && !bucket.queued {
             bucket.queued = true;
             self.full.push_back(group.clone());
         }
-        let at = Timestamp(oldest.0.saturating_add(self.caps.age_ms));
-        bucket.due = Some(at);
-        self.due.insert((at, group.clone()));
+        if bucket.due.is_none()
+            && let Some(at) = bucket.due_at(self.caps.age_ms)
+        {
+            (bucket.due, bucket.stale) = (Some(at), false);
+            self.due.insert((at, group.clone()));
+        }
+    }
+
+    /// Takes a bucket out of the list of those that leave by age.
+    fn unlist(&mut self, group: &G) {
+        if let Some(bucket) = self.buckets.get_mut(group)
+            && let Some(at) = bucket.due.take()
+        {
+            self.due.remove(&(at, group.clone()));
+        }
+    }
+
+    /// The bucket that is due first, and when.
+    fn first_due(&mut self) -> Option<(Timestamp, G)> {
+        loop {
+            let (at, group) = self.due.first().cloned()?;
+            match self.buckets.get(&group) {
+                Some(bucket) if bucket.stale => {
+                    self.unlist(&group);
+                    self.weigh(&group);
+                }
+                _ => return Some((at, group)),
+            }
+        }
     }
 
     /// When something could leave without being told of anything new.
@@ -396,7 +358,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
                 self.give_up_shipment(id, until, reason);
                 continue;
             }
-            let Some((at, group)) = self.due.first().cloned() else { return };
+            let Some((at, group)) = self.first_due() else { return };
             if at.0.saturating_sub(self.caps.age_ms) > until.0 {
                 return;
             }
@@ -420,26 +382,16 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         while let Some(group) = self.full.pop_front() {
             let Some(bucket) = self.buckets.get_mut(&group) else { continue };
             bucket.queued = false;
-            if bucket.users >= u64::from(self.caps.users_max) && bucket.due.is_some() && self.is_full(&group) {
+            let free = bucket.users - bucket.blocked;
+            if free >= u64::from(self.caps.users_max) && bucket.due.is_some() {
                 return Some(group);
             }
         }
-        let (at, group) = self.due.first()?;
+        let (at, group) = self.first_due()?;
         let patience = if more { PATIENCE_MS } else { 0 };
         let late = at.0.saturating_add(patience) <= now.0;
         let crowded = !more && self.len() >= self.caps.open_max;
-        (late || crowded).then(|| group.clone())
-    }
-
-    /// Whether what is not blocked fills a shipment.
-    fn is_full(&self, group: &G) -> bool {
-        let Some(bucket) = self.buckets.get(group) else { return false };
-        let is_free = |p: &&Staged<P>| self.lanes.get(&p.lane).is_none_or(|lane| lane.in_shipments == 0);
-        let mut users = 0;
-        bucket.pieces.iter().filter(is_free).any(|piece| {
-            users += u64::from(piece.users);
-            users >= u64::from(self.caps.users_max)
-        })
+        (late || crowded).then_some(group)
     }
 
     /// Starts the next shipment. `more`: more is being read, which could fill buckets.
@@ -487,6 +439,11 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             }
             users += piece.users;
             bucket.users -= u64::from(piece.users);
+            // What is left of its lane is blocked from now on.
+            match state.in_shipments {
+                0 => bucket.blocked += u64::from(state.users_in_bucket - piece.users),
+                _ => bucket.blocked -= u64::from(piece.users),
+            }
             state.in_shipments += 1;
             state.taken_by = id;
             state.in_bucket -= 1;
@@ -502,10 +459,9 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         while let Some(piece) = left.pop_back() {
             bucket.pieces.push_front(piece);
         }
+        bucket.stale = true;
         if taken.is_empty() {
-            if let Some(at) = bucket.due.take() {
-                self.due.remove(&(at, group.clone()));
-            }
+            self.unlist(group);
             return None;
         }
         self.next_id += 1;
@@ -521,15 +477,29 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         sent.running = false;
         sent.attempts += u32::from(attempted);
         let record = (sent.recorded && !matches!(ended, Ended::Retry(_))).then(|| sent.pieces.clone());
+        if record.is_some() && matches!(ended, Ended::Bisect(_) | Ended::Each(..)) {
+            self.open_only(&sent.pieces);
+        }
         self.close_or_repeat(id, sent, ended);
         if let Some(pieces) = record {
             self.keep_record(id, &pieces);
         }
     }
 
+    /// Opens the changes of one piece: some of these will be unfinished, and their records have to be noted.
+    fn open_only(&mut self, pieces: &[Staged<P>]) {
+        for piece in pieces {
+            if let Some(identities) = piece.only {
+                let open = || Open::new(piece.lane.0, piece.created, identities, 1);
+                self.open.entry(piece.key).or_insert_with(open);
+            }
+        }
+    }
+
     /// The record of an ended shipment stays until all changes have ended that it holds pieces of.
     fn keep_record(&mut self, id: u64, pieces: &[Staged<P>]) {
         let mut kept = 0;
+        let pieces = if self.open.is_empty() { &[] } else { pieces };
         for piece in pieces {
             if let Some(open) = self.open.get_mut(&piece.key) {
                 open.records.push(id);
@@ -634,39 +604,56 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
     }
 
     fn end_piece(&mut self, piece: &Staged<P>, end: &PieceEnd, attempts: u32) {
-        if let Some(open) = self.open.get_mut(&piece.key) {
+        self.count_off(piece, |open| {
             open.attempts = open.attempts.max(attempts);
             if let PieceEnd::Dead(reason) = end {
                 open.dead.get_or_insert_with(|| reason.clone());
             }
-        }
-        self.count_off(piece.key);
+        });
         self.free(piece.lane);
     }
 
-    /// One piece fewer; the last one ends the change.
-    fn count_off(&mut self, key: ExportKey) {
-        let Some(open) = self.open.get_mut(&key) else { return };
-        open.left -= 1;
-        if open.left > 0 {
-            return;
-        }
-        if let Some(open) = self.open.remove(&key) {
-            let Open { profile, created, attempts, records, .. } = open;
-            self.release_records(records);
-            let end = match open.dead {
-                _ if open.dropped => ChangeEnd::Again,
-                Some(reason) => ChangeEnd::Dead(reason),
-                None => ChangeEnd::Delivered,
-            };
-            self.finished.push(Finished { key, created, profile, end, attempts });
-        }
+    /// One piece fewer, after this was noted; the last one ends the change.
+    fn count_off(&mut self, piece: &Staged<P>, note: impl FnOnce(&mut Open)) {
+        let key = piece.key;
+        let mut open = match (self.open.get_mut(&key), piece.only) {
+            (Some(open), _) => {
+                note(open);
+                open.left -= 1;
+                if open.left > 0 {
+                    return;
+                }
+                let Some(open) = self.open.remove(&key) else { return };
+                open
+            }
+            (None, Some(identities)) => {
+                let mut open = Open::new(piece.lane.0, piece.created, identities, 0);
+                note(&mut open);
+                open
+            }
+            (None, None) => return,
+        };
+        self.len -= 1;
+        self.release_records(std::mem::take(&mut open.records));
+        let Open { profile, created, identities, attempts, dead, dropped, .. } = open;
+        let end = match dead {
+            _ if dropped => ChangeEnd::Again,
+            Some(reason) => ChangeEnd::Dead(reason),
+            None => ChangeEnd::Delivered,
+        };
+        let note = Note { identities, withheld: None };
+        self.finished.push(Finished { key, created, profile, end, note, attempts });
     }
 
     /// A piece of a lane left its shipment: what waits behind it may be placed.
     fn free(&mut self, lane: Lane) {
-        let Some(state) = self.lanes.get_mut(&lane) else { return };
+        let Entry::Occupied(mut entry) = self.lanes.entry(lane) else { return };
+        let state = entry.get_mut();
         state.in_shipments -= 1;
+        if state.is_idle() {
+            entry.remove();
+            return;
+        }
         if state.in_shipments > 0 || self.pass_on(lane) {
             return;
         }
@@ -674,6 +661,9 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         if state.in_bucket > 0 {
             // It blocked its bucket, perhaps.
             if let Some(group) = state.group.clone() {
+                if let Some(bucket) = self.buckets.get_mut(&group) {
+                    bucket.blocked -= u64::from(state.users_in_bucket);
+                }
                 self.weigh(&group);
             }
             return;
@@ -700,10 +690,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
     }
 
     fn forget_piece(&mut self, piece: &Staged<P>) {
-        if let Some(open) = self.open.get_mut(&piece.key) {
-            open.dropped = true;
-        }
-        self.count_off(piece.key);
+        self.count_off(piece, |open| open.dropped = true);
         self.free(piece.lane);
     }
 
@@ -735,16 +722,20 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
             dropped.extend(state.waiting.into_iter().map(|(_, piece)| piece));
         }
         for piece in &dropped {
-            if let Some(open) = self.open.get_mut(&piece.key) {
-                open.dropped = true;
-            }
-            self.count_off(piece.key);
+            self.count_off(piece, |open| open.dropped = true);
         }
     }
 
     /// Waits are over: what backs off is tried now.
     pub(crate) fn hurry(&mut self) {
         self.wake_due(Timestamp(i64::MAX));
+    }
+}
+
+impl Open {
+    fn new(profile: ProfileId, created: Timestamp, identities: u32, left: u32) -> Open {
+        let (dead, attempts, dropped, records) = (None, 0, false, Vec::new());
+        Open { profile, created, identities, left, dead, attempts, dropped, records }
     }
 }
 
@@ -760,6 +751,22 @@ impl<G, P> Sent<G, P> {
 }
 
 impl<G, P> LaneState<G, P> {
+    fn note_in_bucket(&mut self, group: &G, users: u32)
+    where
+        G: Clone,
+    {
+        if self.in_bucket == 0 {
+            self.group = Some(group.clone());
+        }
+        self.in_bucket += 1;
+        self.users_in_bucket += users;
+    }
+
+    /// Whether nothing is in it.
+    fn is_idle(&self) -> bool {
+        self.in_shipments == 0 && self.in_bucket == 0 && self.waiting.is_empty() && self.later.is_empty()
+    }
+
     fn new() -> LaneState<G, P> {
         LaneState {
             in_shipments: 0,
@@ -770,12 +777,6 @@ impl<G, P> LaneState<G, P> {
             waiting: VecDeque::new(),
             later: VecDeque::new(),
         }
-    }
-}
-
-impl<P> Bucket<P> {
-    fn new() -> Bucket<P> {
-        Bucket { pieces: VecDeque::new(), users: 0, due: None, queued: false }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::reader::Reader;
 use model::{PartitionNo, ProfileId, Timestamp};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 use std::collections::VecDeque;
+use std::collections::hash_map::Entry;
 
 /// Settled lineages that are remembered.
 const SETTLED_MAX: usize = 65_536;
@@ -126,21 +127,23 @@ impl<T: Ordered> Lines<T> {
 
     /// A change of this profile has ended.
     pub(crate) fn finished(&mut self, profile: ProfileId, reader: &Reader) {
-        self.forget_one(profile);
-        if !self.unfinished.contains_key(&profile) {
+        if self.forget_one(profile) && !self.behind.is_empty() {
             for waiting in self.behind.remove(&profile).unwrap_or_default() {
                 self.settle(waiting, reader);
             }
         }
     }
 
-    fn forget_one(&mut self, profile: ProfileId) {
-        if let Some((count, _)) = self.unfinished.get_mut(&profile) {
-            *count -= 1;
-            if *count == 0 {
-                self.unfinished.remove(&profile);
-            }
+    /// Counts one unfinished change off. Whether the profile has none any more.
+    fn forget_one(&mut self, profile: ProfileId) -> bool {
+        let Entry::Occupied(mut unfinished) = self.unfinished.entry(profile) else { return true };
+        let (count, _) = unfinished.get_mut();
+        *count -= 1;
+        let is_last = *count == 0;
+        if is_last {
+            unfinished.remove();
         }
+        is_last
     }
 
     /// Gives up all that is held or ready.
@@ -152,13 +155,7 @@ impl<T: Ordered> Lines<T> {
         self.behind.clear();
         self.settled.clear();
         for change in &all {
-            let profile = change.profile();
-            if let Some((count, _)) = self.unfinished.get_mut(&profile) {
-                *count -= 1;
-                if *count == 0 {
-                    self.unfinished.remove(&profile);
-                }
-            }
+            self.forget_one(change.profile());
         }
         all
     }

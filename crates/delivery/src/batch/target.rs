@@ -7,6 +7,7 @@ use crate::retry::RetryPolicy;
 use clock::Clock;
 use destination::config::AggregationKind;
 use destination::message::{Instance, RetryStatuses};
+use parking_lot::Mutex;
 use reqwest::Client;
 use reqwest::header::HeaderValue;
 use std::pin::Pin;
@@ -82,6 +83,8 @@ pub(crate) struct Target {
     pub(crate) client: Client,
     pub(crate) egress: Egress,
     pub(crate) clock: Clock,
+    /// The flow with the `authData` that was used last.
+    authorized: Mutex<Option<(Arc<serde_json::Value>, Instance)>>,
 }
 
 /// What is read of an answer that tells of single records.
@@ -90,6 +93,23 @@ const RECORDS_BYTES_MAX: usize = 8 << 20;
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 
 impl Target {
+    pub(crate) fn new(batching: Batching, client: Client, egress: Egress, clock: Clock) -> Target {
+        Target { batching, client, egress, clock, authorized: Mutex::default() }
+    }
+
+    /// The flow with this `authData`.
+    pub(crate) fn instance(&self, auth_data: &Arc<serde_json::Value>) -> Instance {
+        let mut authorized = self.authorized.lock();
+        match &*authorized {
+            Some((known, instance)) if Arc::ptr_eq(known, auth_data) => instance.clone(),
+            _ => {
+                let instance = self.batching.instance.with_auth_data(auth_data);
+                *authorized = Some((auth_data.clone(), instance.clone()));
+                instance
+            }
+        }
+    }
+
     pub(crate) async fn send(&self, request: reqwest::Request) -> Result<Answer, Failure> {
         let body_max = match self.batching.instance.design().outcome() {
             Some(_) => RECORDS_BYTES_MAX,

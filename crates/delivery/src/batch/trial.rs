@@ -32,7 +32,7 @@ pub struct Call {
     pub answer: Result<Answer, String>,
 }
 
-pub(crate) async fn run(target: &Target, profiles: &[TargetProfile], id: impl Fn() -> [u8; 16]) -> Vec<Trial> {
+pub(crate) async fn run(target: &Target, profiles: &[Arc<TargetProfile>], id: impl Fn() -> [u8; 16]) -> Vec<Trial> {
     let instance = &target.batching.instance;
     let mut order: Vec<Arc<GroupKey>> = Vec::new();
     let mut groups: HashMap<Arc<GroupKey>, Vec<Slice>> = HashMap::new();

@@ -233,7 +233,7 @@ impl Parcel {
             key,
             profiles,
             lanes: self.slices.iter().map(|(profile, person, slice)| ((*person, slice.lane), *profile)).collect(),
-            entries: self.slices.iter().flat_map(|(_, _, slice)| slice.entries().iter().cloned()).collect(),
+            entries: instance.entries(&self.plain()),
             request,
             answer: GivenAnswer::default(),
             judgement,
@@ -251,7 +251,7 @@ fn parcels(flow: &Flow, outcomes: &mut Vec<ProfileOutcome>) -> Vec<Parcel> {
     let mut last: HashMap<(usize, u64), usize> = HashMap::new();
     let mut closed: Vec<Parcel> = Vec::new();
     for (at, (profile, person)) in flow.profiles.iter().zip(persons).enumerate() {
-        let target = flow.instance.target(profile);
+        let target = flow.instance.target(profile.clone());
         let slices = flow.instance.slices(&target);
         outcomes.push(match flow.instance.withheld(&target) {
             Some(withheld) if slices.is_empty() => ProfileOutcome::Withheld(reason(&withheld)),

@@ -42,8 +42,21 @@ impl Templated {
     pub fn render(&self, context: &pebble::Value, limits: &pebble::Limits) -> Result<String, pebble::Error> {
         match self {
             Templated::Constant(text) => Ok(text.clone()),
+            Templated::Template { .. } => self.render_long(context, limits, 0),
+        }
+    }
+
+    /// The same for a text that will be about `len` bytes long.
+    pub fn render_long(
+        &self,
+        context: &pebble::Value,
+        limits: &pebble::Limits,
+        len: usize,
+    ) -> Result<String, pebble::Error> {
+        match self {
+            Templated::Constant(text) => Ok(text.clone()),
             Templated::Template { template, .. } => {
-                let mut text = String::new();
+                let mut text = String::with_capacity(len);
                 template.render(context, &mut text, limits)?;
                 Ok(text)
             }

@@ -11,6 +11,7 @@ use super::slice::{GroupKey, Slice};
 use crate::config::Templated;
 use pebble::Value;
 use std::fmt;
+use std::sync::atomic::Ordering;
 
 /// A request, ready to be sent but for what authenticates it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,14 +80,17 @@ impl ComposeError {
     }
 }
 
+/// What is reserved for a body at most.
+const BODY_RESERVE_MAX: usize = 1 << 20;
+
 impl Instance {
     /// Renders the request of one message. All slices are of `group`.
     pub fn compose(&self, group: &GroupKey, slices: &[&Slice]) -> Result<Request, ComposeError> {
-        let entries = slices.iter().flat_map(|s| s.entries.iter().cloned()).collect();
-        self.compose_entries(group, entries)
+        self.compose_entries(group, self.entries_read(slices))
     }
 
-    fn compose_entries(&self, group: &GroupKey, entries: Vec<Value>) -> Result<Request, ComposeError> {
+    /// The same with entries made before.
+    pub fn compose_entries(&self, group: &GroupKey, entries: Vec<Value>) -> Result<Request, ComposeError> {
         let Some(template) = self.design().request() else {
             let fault = ComposeFault::Address("this destination has no server".to_owned());
             return Err(ComposeError { template: "destinationDelivery".to_owned(), fault });
@@ -94,7 +98,7 @@ impl Instance {
         let context = self.context(group, entries);
         let body = match &template.http.body {
             None => None,
-            Some(body) => Some(body_text(body, &context)?),
+            Some(body) => Some(self.body_text(body, &context)?),
         };
         let mut headers = Vec::with_capacity(template.http.headers.len() + 1);
         for (name, value) in &template.http.headers {
@@ -115,6 +119,19 @@ impl Instance {
             headers.insert(0, ("Content-Type".to_owned(), content_type.clone()));
         }
         Ok(Request { method: template.http.method.as_str(), url: url(template, &context)?, headers, body })
+    }
+
+    fn body_text(&self, body: &Templated, context: &Value) -> Result<String, ComposeError> {
+        let failed = |fault| ComposeError { template: "httpTemplate.requestBody".to_owned(), fault };
+        let before = self.parts.body_len.load(Ordering::Relaxed);
+        // Half more than the last one, unless that was an exception.
+        let text = body.render_long(context, &limits(), (before + before / 2).min(BODY_RESERVE_MAX));
+        let text = text.map_err(|error| failed(ComposeFault::Render(Box::new(error))))?;
+        self.parts.body_len.store(text.len(), Ordering::Relaxed);
+        match text.trim().is_empty() {
+            true => Err(failed(ComposeFault::EmptyBody)),
+            false => Ok(text),
+        }
     }
 
     /// The context of all templates of one message (destination-sdk.md §4.6, §5.4).
@@ -152,15 +169,6 @@ impl Instance {
             fields.push((key("identityNamespaces"), Value::list(names)));
         }
         map(fields)
-    }
-}
-
-fn body_text(body: &Templated, context: &Value) -> Result<String, ComposeError> {
-    const FIELD: &str = "httpTemplate.requestBody";
-    let text = render(body, context, || FIELD.to_owned())?;
-    match text.trim().is_empty() {
-        true => Err(ComposeError { template: FIELD.to_owned(), fault: ComposeFault::EmptyBody }),
-        false => Ok(text),
     }
 }
 

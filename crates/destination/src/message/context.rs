@@ -56,3 +56,8 @@ pub(crate) fn node(entries: impl IntoIterator<Item = (Key, Value)>) -> Value {
 pub(crate) fn node_list(items: Vec<Value>) -> Value {
     Value::json_list(items)
 }
+
+/// The value at a path of names.
+pub(crate) fn at<'a>(record: &'a model::Value, path: &[SmolStr]) -> &'a model::Value {
+    path.iter().fold(record, |value, name| value.get(name))
+}

@@ -10,6 +10,7 @@ use crate::config::{
     ServerTarget, Templated, Transformation,
 };
 use model::SmolStr;
+use pebble::Reads;
 use std::sync::Arc;
 
 /// A streaming destination, ready for messages.
@@ -20,6 +21,8 @@ pub struct Design {
     /// Absent where only templates are tried.
     request: Option<RequestTemplate>,
     outcome: Option<Outcome>,
+    /// What the templates read of an entry of `input.profiles`.
+    reads: Reads,
 }
 
 /// What a request is rendered from.
@@ -109,6 +112,7 @@ impl Design {
             (Some(aggregation), Some(request), Some(outcome)) => Ok(Design {
                 grouping: Grouping::new(aggregation),
                 namespaces: destination.identity_namespaces.clone(),
+                reads: entry_reads(&request, outcome.as_ref()),
                 request: Some(request),
                 outcome,
             }),
@@ -123,7 +127,8 @@ impl Design {
             return Err(vec![Fault::new("aggregation", message)]);
         };
         let namespaces = destination.identity_namespaces.clone();
-        Ok(Design { grouping: Grouping::new(aggregation), namespaces, request: None, outcome: None })
+        let grouping = Grouping::new(aggregation);
+        Ok(Design { grouping, namespaces, request: None, outcome: None, reads: Reads::Whole })
     }
 
     /// How profiles are put together.
@@ -151,9 +156,38 @@ impl Design {
         &self.namespaces
     }
 
+    pub(crate) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
     pub(crate) fn request(&self) -> Option<&RequestTemplate> {
         self.request.as_ref()
     }
+}
+
+/// What all templates of a server read of an entry.
+fn entry_reads(request: &RequestTemplate, outcome: Option<&Outcome>) -> Reads {
+    let http = &request.http;
+    let headers = http.headers.iter().map(|(_, value)| value);
+    let mut entry = Reads::nothing();
+    for templated in std::iter::once(&request.url).chain(&http.query).chain(headers).chain(&http.body) {
+        let Templated::Template { template, .. } = templated else { continue };
+        let Some(input) = template.reads().child("input").map(|reads| reads.into_owned()) else { continue };
+        if let Some(profiles) = input.child("profiles")
+            && let Some(each) = profiles.item()
+        {
+            entry.merge(each);
+        }
+        if let Some(profile) = input.child("profile") {
+            entry.merge(&profile);
+        }
+    }
+    if let Some(read) =
+        outcome.and_then(Outcome::entry_id).and_then(|t| t.reads().child("entry").map(|r| r.into_owned()))
+    {
+        entry.merge(&read);
+    }
+    entry
 }
 
 /// The printed form of instants differs by aggregation (destination-sdk.md §2.10).

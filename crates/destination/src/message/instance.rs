@@ -6,14 +6,16 @@
 use super::alias::Aliases;
 use super::context::{self, key};
 use super::design::Design;
+use super::entry::Shown;
 use super::mapping::{AttributeMap, Mapping, Source};
-use super::profile::TargetProfile;
+use super::profile::{TargetIdentity, TargetProfile};
 use super::slice::GroupKey;
 use crate::config::Transformation;
 use model::SmolStr;
 use pebble::{Key, Template, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// One flow to a destination. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +35,11 @@ pub(crate) struct Parts {
     /// By target namespace, in the order of the configuration.
     pub(crate) identities: Vec<TargetNamespace>,
     pub(crate) attributes: Vec<Attribute>,
+    /// All parts of entries, and those that templates read.
+    pub(crate) whole: Shown,
+    pub(crate) read: Shown,
+    /// How long the last body was: about as long as the next.
+    pub(crate) body_len: AtomicUsize,
     /// The key of all groups without an aggregation key.
     pub(crate) common: Arc<GroupKey>,
     /// All target namespaces as one group.
@@ -79,16 +86,20 @@ impl Parts {
     fn new(design: Arc<Design>, setup: Setup<'_>) -> Parts {
         let identities = target_namespaces(&design, &setup.mapping);
         let mapping = setup.mapping.clone();
+        let whole = Shown::whole(&mapping.attributes);
         let attributes = setup.mapping.attributes.into_iter();
         let attributes = attributes.map(|map| Attribute { key: Key::from(map.target.clone()), map }).collect();
         let facts = setup.facts.as_object().into_iter().flatten();
         let facts: Vec<_> = facts.map(|(n, v)| (SmolStr::new(n), Value::from(v))).collect();
         Parts {
-            mapping,
             id: setup.id,
             customer_data: Value::from(setup.customer_data),
             destination: setup.aliases.destination(&facts),
             aliases: setup.aliases,
+            read: whole.read(design.reads(), &mapping.attributes),
+            whole,
+            mapping,
+            body_len: AtomicUsize::new(0),
             common: Arc::new(GroupKey::default()),
             all: identities.iter().map(|n| n.name.clone()).collect(),
             identities,
@@ -107,11 +118,11 @@ impl Instance {
 
     /// A flow that takes profiles in the target schema only: its namespaces are those configured, then those of the
     /// profiles.
-    pub(crate) fn for_targets(design: Arc<Design>, setup: Setup<'_>, targets: &[TargetProfile]) -> Instance {
+    pub(crate) fn for_targets(design: Arc<Design>, setup: Setup<'_>, targets: &[Arc<TargetProfile>]) -> Instance {
         let mut all: Vec<SmolStr> = design.namespaces().iter().map(|(name, _)| name.clone()).collect();
-        for identities in targets.iter().flat_map(|target| &target.identities) {
-            if !all.contains(&identities.namespace) {
-                all.push(identities.namespace.clone());
+        for (namespace, _) in targets.iter().flat_map(|target| &target.source.identities) {
+            if !all.contains(namespace) {
+                all.push(namespace.clone());
             }
         }
         let mut parts = Parts::new(design, setup);
@@ -164,6 +175,25 @@ impl Instance {
     pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
         let identities = self.parts.identities.iter().flat_map(|n| n.sources.iter().map(|s| &s.source));
         identities.chain(self.parts.attributes.iter().map(|a| &a.map.source))
+    }
+
+    /// The target namespace of an identity.
+    pub(crate) fn namespace<'a>(&'a self, profile: &'a TargetProfile, identity: TargetIdentity) -> &'a SmolStr {
+        let number = identity.namespace as usize;
+        match profile.given {
+            Some(_) => &profile.source.identities[number].0,
+            None => &self.parts.identities[number].name,
+        }
+    }
+
+    /// The places of the identities of these namespaces, or of all.
+    pub(crate) fn identities_of<'a>(
+        &'a self,
+        profile: &'a TargetProfile,
+        namespaces: Option<&'a [SmolStr]>,
+    ) -> impl Iterator<Item = usize> + 'a {
+        let is_in = move |id: TargetIdentity| namespaces.is_none_or(|n| n.contains(self.namespace(profile, id)));
+        profile.identities.iter().enumerate().filter(move |(_, id)| is_in(**id)).map(|(at, _)| at)
     }
 
     /// Prints the id of an entry by the template of `responseOutcome`.

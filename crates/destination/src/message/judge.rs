@@ -93,7 +93,7 @@ pub fn retried(kind: &AggregationKind, status: u16) -> bool {
 impl Instance {
     /// Judges the answer to a message of `slices`, with the given statuses worth a retry.
     pub fn judge(&self, answer: &Answer<'_>, slices: &[&Slice], statuses: RetryStatuses) -> Judgement {
-        let entries = slices.iter().map(|s| s.entries.len()).sum();
+        let entries = slices.iter().map(|s| s.users as usize).sum();
         let declared = self.design().outcome().filter(|o| o.applies(answer.status) && !bodiless(answer.status));
         let Some(outcome) = declared else { return self.by_status(answer, statuses) };
         match self.read(outcome, answer, slices, entries) {
@@ -119,7 +119,7 @@ impl Instance {
     ) -> Result<Reading, String> {
         let flat = OnceCell::new();
         outcome.read(answer.body, entries, &|template, at| {
-            let entries: &Vec<_> = flat.get_or_init(|| slices.iter().flat_map(|s| s.entries.iter()).collect());
+            let entries: &Vec<_> = flat.get_or_init(|| self.entries_read(slices));
             self.print_id(template, entries.get(at).ok_or("no such entry")?)
         })
     }
@@ -162,7 +162,7 @@ fn per_slice(each: Vec<SliceOutcome>, slices: &[&Slice]) -> Judgement {
     let mut each = each.into_iter();
     let mut outcomes = Vec::with_capacity(slices.len());
     for slice in slices {
-        let entries = each.by_ref().take(slice.entries.len());
+        let entries = each.by_ref().take(slice.users as usize);
         outcomes.push(entries.fold(SliceOutcome::Delivered, SliceOutcome::worse));
     }
     match outcomes.iter().all(|o| *o == SliceOutcome::Delivered) {

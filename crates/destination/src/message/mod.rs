@@ -11,6 +11,7 @@ mod alias;
 mod compose;
 mod context;
 mod design;
+mod entry;
 mod group;
 mod instance;
 mod judge;

@@ -104,6 +104,14 @@ impl Outcome {
         self.statuses.iter().any(|(from, to)| (*from..=*to).contains(&status))
     }
 
+    /// The template that prints the id of an entry.
+    pub(crate) fn entry_id(&self) -> Option<&Template> {
+        match &self.shape {
+            Shape::FailedIds { entry_id, .. } => Some(entry_id),
+            Shape::StatusList { .. } | Shape::FailedIndexes { .. } | Shape::Counts { .. } => None,
+        }
+    }
+
     /// The receiver's words on the whole message, if there are any.
     pub(crate) fn error(&self, body: &[u8]) -> Option<String> {
         let path = self.error.as_ref()?;

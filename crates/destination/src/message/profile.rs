@@ -9,6 +9,8 @@ use crate::config::Fault;
 use model::{SmolStr, Status, Timestamp, Value as Record};
 use pebble::{Key, Value};
 use serde_json::Value as Json;
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 /// A profile in the source schema.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -61,33 +63,55 @@ impl SourceProfile {
     }
 }
 
-/// A profile in the target schema of a destination, before it is grouped and split.
+/// A profile in the target schema of a destination, before it is grouped and split. It points into the profile that it
+/// was made of: profiles wait in numbers, and are touched by several threads.
 #[derive(Debug, Clone)]
 pub struct TargetProfile {
-    pub(crate) members: Vec<Member>,
-    pub(crate) identities: Vec<Identities>,
-    pub(crate) attributes: Option<Vec<(Key, Value)>>,
-    /// Attributes that depend on the audience of the message: place in `attributes`, number of the mapping.
-    pub(crate) of_audience: Vec<(usize, usize)>,
+    /// What it points into: the profile as this system knows it, or what was given, in the target schema already.
+    pub(crate) source: Arc<SourceProfile>,
+    pub(crate) members: Places,
+    /// Those of one namespace stand together.
+    pub(crate) identities: SmallVec<[TargetIdentity; 4]>,
+    /// Ids that are not as in the source: transformed ones, and those that are attributes there.
+    pub(crate) made: Vec<SmolStr>,
+    /// Values of templates, if they were given.
+    pub(crate) given: Option<Box<Given>>,
     pub(crate) withheld: Option<Withheld>,
 }
 
-/// One mapped membership.
+/// The places of the mapped memberships in the source.
 #[derive(Debug, Clone)]
-pub(crate) struct Member {
-    pub(crate) namespace: SmolStr,
-    pub(crate) id: SmolStr,
-    pub(crate) status: Status,
-    pub(crate) changed: bool,
-    pub(crate) entry: Value,
+pub(crate) enum Places {
+    /// Every membership is mapped.
+    All,
+    /// These are.
+    Some(Vec<u32>),
 }
 
-/// All identities of one target namespace.
+/// One identity in the target schema.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TargetIdentity {
+    /// Which target namespace: its number in the instance. In a profile that was given, the place of the first of its
+    /// identities in the source.
+    pub(crate) namespace: u32,
+    /// Where the id is: among the identities of the source, or behind them, among those that were made.
+    pub(crate) at: u32,
+}
+
+impl TargetIdentity {
+    /// Its id, in the source or among those that were made.
+    pub(crate) fn id<'a>(self, source: &'a SourceProfile, made: &'a [SmolStr]) -> &'a SmolStr {
+        let (at, known) = (self.at as usize, &source.identities);
+        known.get(at).map_or_else(|| &made[at - known.len()], |(_, id)| id)
+    }
+}
+
+/// Values of templates that were given: one for each membership, one for each identity, the attributes.
 #[derive(Debug, Clone)]
-pub(crate) struct Identities {
-    pub(crate) namespace: SmolStr,
-    /// Each as `{"id": …}`.
-    pub(crate) ids: Vec<Value>,
+pub(crate) struct Given {
+    pub(crate) members: Vec<Value>,
+    pub(crate) identities: Vec<Value>,
+    pub(crate) attributes: Option<Vec<(Key, Value)>>,
 }
 
 /// Why a profile is not sent.
@@ -107,15 +131,30 @@ impl TargetProfile {
         self.withheld.as_ref()
     }
 
+    /// The mapped memberships with their places in the source.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (usize, &SourceMembership)> {
+        let places = match &self.members {
+            Places::All => None,
+            Places::Some(places) => Some(places),
+        };
+        let count = places.map_or(self.source.memberships.len(), Vec::len);
+        (0..count).map(move |nth| {
+            let at = places.map_or(nth, |places| places[nth] as usize);
+            (at, &self.source.memberships[at])
+        })
+    }
+
+    /// The id of an identity.
+    pub(crate) fn id(&self, identity: TargetIdentity) -> &SmolStr {
+        identity.id(&self.source, &self.made)
+    }
+
     /// Reads a profile in the target schema, as the render endpoint gets it. Every membership counts as changed.
     pub fn from_json(json: &Json, times: TimeText) -> Result<TargetProfile, Fault> {
-        let mut profile = TargetProfile {
-            members: Vec::new(),
-            identities: Vec::new(),
-            attributes: None,
-            of_audience: Vec::new(),
-            withheld: None,
-        };
+        let mut source = SourceProfile::default();
+        let (mut members, mut shown_identities) = (Vec::new(), Vec::new());
+        let mut identities: SmallVec<[TargetIdentity; 4]> = SmallVec::new();
+        let mut attributes = None;
         for (name, value) in object(json, "")? {
             match name.as_str() {
                 "segmentMembership" => each_member(value, &mut |namespace, id, status, since, fields| {
@@ -124,21 +163,21 @@ impl TargetProfile {
                         (TIME, Some(since), TimeText::Offset) => (key(TIME), Value::string(times.print(since))),
                         _ => (key(name), Value::from(value).json()),
                     });
-                    profile.members.push(Member { namespace, id, status, changed: true, entry: node(entry) });
+                    members.push(node(entry));
+                    let since = since.unwrap_or_default();
+                    source.memberships.push(SourceMembership { namespace, id, status, since, changed: true });
                 })?,
-                "identityMap" => {
-                    for namespace in object(value, "identityMap")?.keys() {
-                        profile.identities.push(Identities { namespace: SmolStr::new(namespace), ids: Vec::new() });
-                    }
-                    each_identity(value, &mut |namespace, _, identity| {
-                        let found = profile.identities.iter_mut().find(|i| i.namespace == namespace);
-                        found.into_iter().for_each(|i| i.ids.push(Value::from(identity).json()));
-                    })?;
-                    profile.identities.retain(|i| !i.ids.is_empty());
-                }
+                "identityMap" => each_identity(value, &mut |namespace, id, identity| {
+                    let at = source.identities.len() as u32;
+                    let same = identities.last().map(|last: &TargetIdentity| last.namespace);
+                    let first = same.filter(|first| source.identities[*first as usize].0 == namespace).unwrap_or(at);
+                    identities.push(TargetIdentity { namespace: first, at });
+                    source.identities.push((SmolStr::new(namespace), SmolStr::new(id)));
+                    shown_identities.push(Value::from(identity).json());
+                })?,
                 "attributes" => {
                     let fields = object(value, "attributes")?.iter();
-                    profile.attributes = Some(fields.map(|(n, v)| (key(n), Value::from(v).json())).collect());
+                    attributes = Some(fields.map(|(n, v)| (key(n), Value::from(v).json())).collect());
                 }
                 _ => {
                     let message = "unknown part of a profile in the target schema: it has segmentMembership, \
@@ -147,7 +186,9 @@ impl TargetProfile {
                 }
             }
         }
-        Ok(profile)
+        let given = Some(Box::new(Given { members, identities: shown_identities, attributes }));
+        let (source, made) = (Arc::new(source), Vec::new());
+        Ok(TargetProfile { source, members: Places::All, identities, made, given, withheld: None })
     }
 }
 

@@ -88,7 +88,7 @@ fn result(
     slices: &[Slice],
     budget: &mut Budget,
 ) -> Result<Json, Vec<Fault>> {
-    let entries: Vec<Value> = slices.iter().flat_map(|s| s.entries.iter().cloned()).collect();
+    let entries = instance.entries(&slices.iter().collect::<Vec<_>>());
     let mut profiles: Vec<Json> = Vec::with_capacity(entries.len());
     for entry in &entries {
         let text = entry.to_json();
@@ -119,7 +119,7 @@ pub struct GroupMessages {
 
 impl Instance {
     /// All messages that these profiles make, as tests send them: groups in the order of their first slice.
-    pub fn messages(&self, profiles: &[TargetProfile]) -> Vec<GroupMessages> {
+    pub fn messages(&self, profiles: &[Arc<TargetProfile>]) -> Vec<GroupMessages> {
         let mut places: HashMap<Arc<GroupKey>, usize> = HashMap::new();
         let mut groups: Vec<(Arc<GroupKey>, Vec<Slice>)> = Vec::new();
         for slice in profiles.iter().flat_map(|profile| self.slices(profile)) {
@@ -155,12 +155,12 @@ pub(crate) fn json_of(value: &Value) -> Json {
     serde_json::from_str(&value.to_json()).unwrap_or(Json::Null)
 }
 
-fn read(profiles: &[Json], design: &Design) -> Result<Vec<TargetProfile>, Vec<Fault>> {
+fn read(profiles: &[Json], design: &Design) -> Result<Vec<Arc<TargetProfile>>, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut targets = Vec::with_capacity(profiles.len());
     for (at, profile) in profiles.iter().enumerate() {
         match TargetProfile::from_json(profile, design.times()) {
-            Ok(target) => targets.push(target),
+            Ok(target) => targets.push(Arc::new(target)),
             Err(fault) => {
                 let dot = if fault.path.is_empty() { "" } else { "." };
                 faults.push(Fault::new(format!("profiles[{at}]{dot}{}", fault.path), fault.message));
@@ -171,8 +171,8 @@ fn read(profiles: &[Json], design: &Design) -> Result<Vec<TargetProfile>, Vec<Fa
 }
 
 /// Every audience of the profiles, under its own id.
-fn aliases(targets: &[TargetProfile], now: Timestamp) -> Aliases {
-    Aliases::new(targets.iter().flat_map(|target| &target.members).map(|member| MappedAudience {
+fn aliases(targets: &[Arc<TargetProfile>], now: Timestamp) -> Aliases {
+    Aliases::new(targets.iter().flat_map(|target| target.members()).map(|(_, member)| MappedAudience {
         namespace: member.namespace.clone(),
         id: member.id.clone(),
         name: member.id.clone(),

@@ -1,9 +1,9 @@
 //! Slices: what one changed profile contributes to one group of messages, and how slices fill messages.
 //!
-//! Always: a slice is delivered or fails as a whole; its entries go in one message.
+//! Always: a slice is delivered or fails as a whole; its entries go in one message. They are made when it is composed.
 
+use super::profile::TargetProfile;
 use model::{SmolStr, Status};
-use pebble::Value;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -77,15 +77,11 @@ pub struct Slice {
     pub users: u32,
     /// How many identities they carry.
     pub identities: u32,
-    /// The entries, as templates see them.
-    pub(crate) entries: Vec<Value>,
-}
-
-impl Slice {
-    /// The entries, as templates see them.
-    pub fn entries(&self) -> &[Value] {
-        &self.entries
-    }
+    pub(crate) profile: Arc<TargetProfile>,
+    /// The place of the membership in the source that it is about, where messages are about one audience.
+    pub(crate) member: Option<u32>,
+    /// From which identity of the group's namespaces to before which, where each is an entry of its own.
+    pub(crate) split: Option<(u32, u32)>,
 }
 
 /// Fills messages of at most `max` users with slices of one group, in order; each range is one message. A slice goes

@@ -1,147 +1,129 @@
 //! From a profile as this system knows it to a profile as the destination wants it.
 //!
 //! Always: only what is mapped is there, in the order of the configuration; equal identities of one namespace stand
-//! once; a transformation is done before anything else sees the value.
+//! once; a transformation is done before anything else sees the value. Values for templates are not made here but
+//! when a message is composed ([`entry`](super::entry)): profiles wait for their message, perhaps for long.
 
-use super::context::{self, node};
+use super::context;
 use super::instance::{IdentitySource, Instance, TargetNamespace};
-use super::mapping::{AttributeMap, Source, transform};
-use super::profile::{Identities, Member, SourceProfile, TargetProfile, Withheld};
+use super::mapping::{Source, transform};
+use super::profile::{Places, SourceMembership, SourceProfile, TargetIdentity, TargetProfile, Withheld};
 use model::SmolStr;
-use pebble::{Key, Value};
-
-const TIME_KEY: SmolStr = SmolStr::new_static("lastQualificationTime");
-const STATUS_KEY: SmolStr = SmolStr::new_static("status");
-const ID_KEY: SmolStr = SmolStr::new_static("id");
-const VALUE_KEY: SmolStr = SmolStr::new_static("value");
+use smallvec::SmallVec;
+use std::sync::Arc;
 
 impl Instance {
     /// The profile in the target schema: what is mapped, transformed and renamed.
-    pub fn target(&self, profile: &SourceProfile) -> TargetProfile {
-        let mut target = TargetProfile {
-            members: self.members(profile),
-            identities: Vec::with_capacity(self.parts.identities.len()),
-            attributes: None,
-            of_audience: Vec::new(),
-            withheld: None,
-        };
-        for namespace in &self.parts.identities {
-            let ids = namespace.ids(profile);
-            if !ids.is_empty() {
-                target.identities.push(Identities { namespace: namespace.name.clone(), ids });
-            } else if namespace.mandatory {
-                target.withheld = Some(Withheld::Mandatory(namespace.name.clone()));
+    pub fn target(&self, source: impl Into<Arc<SourceProfile>>) -> Arc<TargetProfile> {
+        let source: Arc<SourceProfile> = source.into();
+        let mut withheld = None;
+        let mut ids = Ids { source: &source, found: SmallVec::new(), made: Vec::new() };
+        for (number, namespace) in self.parts.identities.iter().enumerate() {
+            let before = ids.found.len();
+            namespace.add_ids(number as u32, &mut ids);
+            if ids.found.len() == before && namespace.mandatory {
+                withheld = Some(Withheld::Mandatory(namespace.name.clone()));
             }
         }
-        if target.identities.is_empty() && !self.parts.identities.is_empty() && target.withheld.is_none() {
-            target.withheld = Some(Withheld::NoIdentity);
+        if ids.found.is_empty() && !self.parts.identities.is_empty() && withheld.is_none() {
+            withheld = Some(Withheld::NoIdentity);
         }
-        self.attributes(profile, &mut target);
-        target
+        for attribute in self.parts.attributes.iter().filter(|a| a.map.mandatory && !a.map.source.of_audience()) {
+            if !attribute.map.source.is_in(&source) {
+                withheld = Some(Withheld::Mandatory(attribute.map.target.clone()));
+            }
+        }
+        let Ids { found: identities, made, .. } = ids;
+        let members = self.places(&source);
+        Arc::new(TargetProfile { source, members, identities, made, given: None, withheld })
     }
 
-    fn members(&self, profile: &SourceProfile) -> Vec<Member> {
-        let mut members = Vec::with_capacity(profile.memberships.len());
-        for m in &profile.memberships {
-            if self.parts.aliases.position(&m.namespace, &m.id).is_none() {
-                continue;
-            }
-            let entry = node([
-                (Key::from(TIME_KEY), Value::string(self.parts.design.times().print(m.since))),
-                (Key::from(STATUS_KEY), Value::string(SmolStr::new_static(m.status.as_str()))),
-            ]);
-            let (namespace, id) = (m.namespace.clone(), m.id.clone());
-            members.push(Member { namespace, id, status: m.status, changed: m.changed, entry });
-        }
-        members
-    }
-
-    fn attributes(&self, profile: &SourceProfile, target: &mut TargetProfile) {
-        if self.parts.attributes.is_empty() {
-            return;
-        }
-        let mut fields = Vec::with_capacity(self.parts.attributes.len());
-        for (number, attribute) in self.parts.attributes.iter().enumerate() {
-            if attribute.map.source.of_audience() {
-                target.of_audience.push((fields.len(), number));
-                fields.push((attribute.key.clone(), Value::null()));
-                continue;
-            }
-            let found = attribute.map.value(profile);
-            if found.is_none() && attribute.map.mandatory {
-                target.withheld = Some(Withheld::Mandatory(attribute.map.target.clone()));
-            }
-            if let Some(shown) = attribute.map.shown(found) {
-                fields.push((attribute.key.clone(), shown));
+    /// Which memberships are mapped.
+    fn places(&self, source: &SourceProfile) -> Places {
+        let is_mapped = |m: &SourceMembership| self.parts.aliases.position(&m.namespace, &m.id).is_some();
+        let members = &source.memberships;
+        match members.iter().position(|m| !is_mapped(m)) {
+            None => Places::All,
+            Some(first) => {
+                let rest = first + 1..members.len();
+                Places::Some((0..first).chain(rest.filter(|at| is_mapped(&members[*at]))).map(|at| at as u32).collect())
             }
         }
-        target.attributes = Some(fields);
     }
 }
 
+/// The identities that a profile gets.
+struct Ids<'a> {
+    source: &'a SourceProfile,
+    found: SmallVec<[TargetIdentity; 4]>,
+    made: Vec<SmolStr>,
+}
+
 impl TargetNamespace {
-    fn ids(&self, profile: &SourceProfile) -> Vec<Value> {
-        let mut seen: Vec<SmolStr> = Vec::new();
+    /// Adds the identities that a profile has for it; this is the namespace of this number.
+    fn add_ids(&self, number: u32, ids: &mut Ids<'_>) {
+        let before = ids.found.len();
+        let profile = ids.source;
         for source in &self.sources {
+            let plain = match (&source.source, source.transform) {
+                (Source::Namespace(code), None) => Some(code),
+                _ => None,
+            };
+            if let Some(code) = plain {
+                for (at, (namespace, value)) in profile.identities.iter().enumerate() {
+                    if namespace.eq_ignore_ascii_case(code) && ids.is_new(before, value) {
+                        ids.found.push(TargetIdentity { namespace: number, at: at as u32 });
+                    }
+                }
+                continue;
+            }
             source.each(profile, &mut |value| {
-                let value = transform(source.transform, value);
-                if !value.is_empty() && !seen.contains(&value) {
-                    seen.push(value);
+                let value = match source.transform {
+                    None => value.clone(),
+                    how => transform(how, value),
+                };
+                if ids.is_new(before, &value) {
+                    let at = (profile.identities.len() + ids.made.len()) as u32;
+                    ids.made.push(value);
+                    ids.found.push(TargetIdentity { namespace: number, at });
                 }
             });
         }
-        seen.into_iter().map(|value| node([(Key::from(ID_KEY), Value::string(value))])).collect()
+    }
+}
+
+impl Ids<'_> {
+    /// Whether an id is one, and not among those found from this place on.
+    fn is_new(&self, from: usize, id: &str) -> bool {
+        !id.is_empty() && !self.found[from..].iter().any(|other| other.id(self.source, &self.made) == id)
     }
 }
 
 impl IdentitySource {
-    fn each(&self, profile: &SourceProfile, on: &mut dyn FnMut(&str)) {
+    fn each(&self, profile: &SourceProfile, on: &mut dyn FnMut(&SmolStr)) {
         match &self.source {
             Source::Namespace(code) => {
                 let found = profile.identities.iter().filter(|(namespace, _)| namespace.eq_ignore_ascii_case(code));
                 found.for_each(|(_, value)| on(value));
             }
-            Source::Attribute(path) => match at(&profile.attributes, path) {
+            Source::Attribute(path) => match context::at(&profile.attributes, path) {
                 model::Value::Array(items) => {
                     items.iter().filter_map(context::scalar).for_each(|value| on(&value));
                 }
-                value => context::scalar(value).iter().for_each(|value| on(value)),
+                value => context::scalar(value).iter().for_each(on),
             },
             Source::Alias | Source::ByStatus { .. } => {}
         }
     }
 }
 
-impl AttributeMap {
-    /// The value that a profile has for it.
-    fn value(&self, profile: &SourceProfile) -> Option<Value> {
-        match &self.source {
-            Source::Attribute(path) => {
-                let value = Some(at(&profile.attributes, path)).filter(|v| !v.is_null())?;
-                let text = self.transform.and_then(|_| context::scalar(value));
-                Some(match text {
-                    Some(text) => Value::string(transform(self.transform, &text)),
-                    None => context::value(value).json(),
-                })
-            }
-            Source::Namespace(code) => {
-                let found = profile.identities.iter().find(|(namespace, _)| namespace.eq_ignore_ascii_case(code));
-                found.map(|(_, value)| Value::string(transform(self.transform, value)))
-            }
-            Source::Alias | Source::ByStatus { .. } => None,
+impl Source {
+    /// Whether a profile has a value.
+    fn is_in(&self, profile: &SourceProfile) -> bool {
+        match self {
+            Source::Namespace(code) => profile.identities.iter().any(|(name, _)| name.eq_ignore_ascii_case(code)),
+            Source::Attribute(path) => !context::at(&profile.attributes, path).is_null(),
+            Source::Alias | Source::ByStatus { .. } => false,
         }
     }
-
-    /// How templates see the value.
-    pub(crate) fn shown(&self, value: Option<Value>) -> Option<Value> {
-        match (self.predefined, value) {
-            (true, value) => value,
-            (false, Some(value)) => Some(node([(Key::from(VALUE_KEY), value)])),
-            (false, None) => Some(node([])),
-        }
-    }
-}
-
-fn at<'a>(record: &'a model::Value, path: &[SmolStr]) -> &'a model::Value {
-    path.iter().fold(record, |value, name| value.get(name))
 }

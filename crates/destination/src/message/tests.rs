@@ -121,8 +121,8 @@ fn profile(identities: &[(&str, &str)]) -> SourceProfile {
     }
 }
 
-fn entries(slices: &[Slice]) -> Vec<Json> {
-    slices.iter().flat_map(|s| s.entries()).map(json_of).collect()
+fn entries(instance: &Instance, slices: &[Slice]) -> Vec<Json> {
+    instance.entries(&slices.iter().collect::<Vec<_>>()).iter().map(json_of).collect()
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_target_profile_holds_what_is_mapped() {
     let mut source =
         profile(&[("email", "Odile@Ex.Test"), ("GAID", "g1"), ("idfa", "no"), ("GAID", "g1"), ("GAID", "g2")]);
     source.attributes.set(&["mails"], model::Value::from(&json!(["odile@ex.test", "x"])));
-    let slices = instance.slices(&instance.target(&source));
+    let slices = instance.slices(&instance.target(source.clone()));
     let hash = "9a42fc80ac0eb640d483e0b77a6e1071139d052d1340882007088128c9055093";
     let x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
     let expected = json!({
@@ -150,7 +150,7 @@ fn a_target_profile_holds_what_is_mapped() {
         "identityMap": {"email": [{"id": hash}, {"id": x}], "GAID": [{"id": "g1"}, {"id": "g2"}]},
         "attributes": {"city": {"value": "Ghent"}, "tier": {}, "plain": 1},
     });
-    assert_eq!(entries(&slices), std::slice::from_ref(&expected));
+    assert_eq!(entries(&instance, &slices), std::slice::from_ref(&expected));
     assert_eq!((slices[0].users, slices[0].identities), (1, 4));
     let request = instance.compose(&slices[0].group, &[&slices[0]]).expect("composes");
     assert_eq!(request.body, Some(expected.to_string()), "a profile prints as compact JSON");
@@ -164,7 +164,7 @@ fn profiles_are_withheld_for_a_reason() {
     let without = |change: fn(&mut SourceProfile)| {
         let mut source = profile(&[("GAID", "g1")]);
         change(&mut source);
-        let target = instance.target(&source);
+        let target = instance.target(source.clone());
         assert_eq!(instance.slices(&target).is_empty(), instance.withheld(&target).is_some());
         instance.withheld(&target)
     };
@@ -182,7 +182,7 @@ fn a_mandatory_attribute_is_needed() {
     let mut mapping = mapping();
     mapping.attributes[1].mandatory = true;
     let instance = instance_of(best_effort(1), &server("https://ex.test/", "x", json!({})), mapping);
-    let target = instance.target(&profile(&[("GAID", "g1")]));
+    let target = instance.target(profile(&[("GAID", "g1")]));
     assert_eq!(target.withheld(), Some(&Withheld::Mandatory("tier".into())));
     assert!(instance.slices(&target).is_empty());
 }
@@ -205,7 +205,7 @@ fn mappings_may_depend_on_the_audience_of_the_message() {
     let instance = instance_of(aggregation, &server("https://ex.test/", "x", json!({})), mapping);
     let mut source = profile(&[("GAID", "g1")]);
     source.memberships.push(membership("ext", "a1", Status::Exited, true));
-    let shown: Vec<Json> = entries(&instance.slices(&instance.target(&source)))
+    let shown: Vec<Json> = entries(&instance, &instance.slices(&instance.target(source.clone())))
         .into_iter()
         .map(|entry| entry["attributes"].clone())
         .collect();
@@ -217,7 +217,7 @@ fn mappings_may_depend_on_the_audience_of_the_message() {
 fn requests_are_rendered_whole_or_not_at_all() {
     let compose = |url: &str, body: &str, more: Json| {
         let instance = instance_of(best_effort(1), &server(url, body, more), mapping());
-        let slices = instance.slices(&instance.target(&profile(&[("GAID", "g1")])));
+        let slices = instance.slices(&instance.target(profile(&[("GAID", "g1")])));
         instance.compose(&slices[0].group, &[&slices[0]])
     };
     let template = |value: &str| json!({"templatingStrategy": "PEBBLE_V1", "value": value});
@@ -283,7 +283,7 @@ fn configurable(key: Json, split: bool) -> Json {
 #[test]
 fn statuses_decide() {
     let instance = instance(best_effort(9));
-    let slices = instance.slices(&instance.target(&profile(&[("GAID", "g1")])));
+    let slices = instance.slices(&instance.target(profile(&[("GAID", "g1")])));
     let judge = |status, how| instance.judge(&Answer { status, body: b"{" }, &[&slices[0]], how);
     assert_eq!(judge(204, RetryStatuses::Default), Judgement::AllDelivered);
     let retry = |status, how| matches!(judge(status, how), Judgement::AllRetry { .. });
@@ -302,7 +302,7 @@ fn judging(outcome: Json) -> (Instance, Vec<Slice>) {
     let server = server("https://ex.test/", "x", json!({"responseOutcome": outcome}));
     let instance = instance_of(aggregation, &server, mapping());
     let profiles = [profile(&[("GAID", "g1"), ("GAID", "g2")]), profile(&[("GAID", "g3")])];
-    let slices = profiles.iter().flat_map(|p| instance.slices(&instance.target(p))).collect();
+    let slices = profiles.iter().flat_map(|p| instance.slices(&instance.target(p.clone()))).collect();
     (instance, slices)
 }
 
@@ -433,7 +433,7 @@ fn source_samples_hold_what_the_flow_maps() {
     assert_eq!(profiles[0]["identityMap"].as_object().map(Map::len), Some(3));
     let source = SourceProfile::from_json(&profiles[0]).expect("a source profile");
     assert_eq!(source.memberships.len(), 3);
-    assert!(instance.withheld(&instance.target(&source)).is_none());
+    assert!(instance.withheld(&instance.target(source.clone())).is_none());
 }
 
 // --- grouping against the pseudo-code of the specification ---
@@ -559,11 +559,26 @@ fn naive_split(q: &Json) -> Vec<Json> {
     copies
 }
 
+/// Bodies that read more or less of entries.
+const READING: &[&str] = &[
+    "x{% for p in input.profiles %}{{ p.attributes.city.value }};{% endfor %}",
+    "x{% for p in input.profiles %}{{ p.segmentMembership | raw }}{% endfor %}",
+    "x{% for p in input.profiles %}{% for n in p.segmentMembership %}{% for s in n.value %}{{ s.key }}{{ s.value.status }}{% endfor %}{% endfor %}{% endfor %}",
+    "x{% for p in input.profiles %}{{ p.segmentMembership.ups.a1.lastQualificationTime }}{% endfor %}",
+    "x{% for p in input.profiles %}{% for s in p.segmentMembership.ups %}{{ s.value.lastQualificationTime }}{{ s.value.status }}{% endfor %}{% endfor %}",
+    "x{% for p in input.profiles %}{% for part in p %}{{ part.key }}{% endfor %}{% for a in p.attributes %}{{ a.key }}{% endfor %}{% endfor %}",
+    "x{{ input.profiles | length }}{{ input.profile.identityMap.GAID }}",
+    "x{% if input.profile.attributes is empty %}none{% endif %}{{ input.profile.identityMap | length }}",
+    "x{% set all = input.profiles %}{{ all }}",
+    "x{% for p in input.profiles %}{{ p.attributes.list.value }}{% for i in p.identityMap.phone %}{{ i.id }}{% endfor %}{% endfor %}",
+    "x{{ input.profile.segmentMembership.ups.a1 is null }}{{ input.profile.attributes.tier is empty }}",
+];
+
 proptest! {
     #[test]
     fn grouping_is_that_of_the_specification(world in world()) {
         let instance = instance(configurable(world.key.clone(), world.split));
-        let targets: Vec<_> = world.profiles.iter().map(|p| instance.target(p)).collect();
+        let targets: Vec<_> = world.profiles.iter().map(|p| instance.target(p.clone())).collect();
         let mut buckets = Buckets::new();
         for made in instance.messages(&targets) {
             let (group, slices) = (made.key, made.messages.concat());
@@ -571,8 +586,8 @@ proptest! {
             let namespaces = group.identity_namespaces.as_ref().map(|n| n.to_vec());
             let namespaces: Option<Vec<String>> = namespaces.map(|n| n.iter().map(SmolStr::to_string).collect());
             let name = json!([segment, group.status.map(GroupStatus::as_str), namespaces]).to_string();
-            prop_assert!(slices.iter().all(|s| s.users as usize == s.entries().len() && s.lane == group.lane()));
-            buckets.entry(name).or_default().extend(entries(&slices));
+            prop_assert!(slices.iter().all(|s| s.users as usize == instance.entries(&[s]).len() && s.lane == group.lane()));
+            buckets.entry(name).or_default().extend(entries(&instance, &slices));
         }
         prop_assert_eq!(buckets, naive(&world));
         for target in &targets {
@@ -584,9 +599,26 @@ proptest! {
     fn a_slice_has_at_most_the_users_of_a_message(max in 1u32..4, world in world()) {
         let instance = instance(json!({"aggregationType": "BEST_EFFORT", "bestEffortAggregation": {
             "maxUsersPerRequest": max, "splitUserById": true, "aggregationKey": world.key}}));
-        let slices: Vec<_> = world.profiles.iter().flat_map(|p| instance.slices(&instance.target(p))).collect();
+        let slices: Vec<_> = world.profiles.iter().flat_map(|p| instance.slices(&instance.target(p.clone()))).collect();
         for slice in &slices {
             prop_assert!((1..=max).contains(&slice.users) && slice.identities == slice.users);
+        }
+    }
+
+    /// What templates do not read is left out of entries, and that must not show.
+    #[test]
+    fn what_is_left_out_is_not_missed(world in world(), which in 0..READING.len()) {
+        let server = server("https://ex.test/{{ input.profile.attributes.tier.value }}", READING[which], json!({}));
+        let mut mapping = mapping();
+        mapping.attributes.push(AttributeMap { source: Source::Alias, ..attribute("x", "list") });
+        let instance = instance_of(configurable(world.key.clone(), world.split), &server, mapping);
+        let targets: Vec<_> = world.profiles.iter().map(|p| instance.target(p.clone())).collect();
+        for made in instance.messages(&targets) {
+            for slices in &made.messages {
+                let slices: Vec<&Slice> = slices.iter().collect();
+                let whole = instance.compose_entries(&made.key, instance.entries(&slices));
+                prop_assert_eq!(instance.compose(&made.key, &slices), whole);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ impl PartitionWorker {
     pub(super) fn apply_entry(&mut self, no: PartitionNo, entry: &Entry) -> Result<()> {
         let command = Command::decode(&entry.payload)?;
         let inner = if let Command::Derived { inner, .. } = &command { inner } else { &command };
-        if self.reads_queue(inner) {
+        if reads_queue(inner) {
             self.flush()?;
         }
         match command {
@@ -25,15 +25,6 @@ impl PartitionWorker {
                 Ok(())
             }
             command => self.apply_command(no, command),
-        }
-    }
-
-    /// True for entries that scan rows which this batch may have written. They begin a new batch.
-    fn reads_queue(&self, command: &Command) -> bool {
-        match command {
-            Command::Outcomes { .. } => self.outbox_moved,
-            Command::PlanChanged { .. } | Command::Scan { .. } | Command::Tick | Command::ReplayDead { .. } => true,
-            _ => false,
         }
     }
 
@@ -68,7 +59,7 @@ impl PartitionWorker {
             return Err(Error::layout(format!("not a partition entry: {command:?}")));
         };
         let address = (sandbox, no, id);
-        let hot = match self.hot.take(&*self.store, address)? {
+        let hot = match self.take(address)? {
             Found::Gone(to) => {
                 self.forward(sandbox, to, command);
                 return Ok(());
@@ -114,7 +105,6 @@ impl PartitionWorker {
     ) -> Result<()> {
         let address = (sandbox, no, id);
         let mut touch = Touch::default();
-        let before = hot.profile.realized();
         match record.kind {
             RecordKind::Event => {
                 let name = profile::event_name(record.dataset, &record.id);
@@ -126,8 +116,9 @@ impl PartitionWorker {
                 let mut row_key = key::events(sandbox, no, id);
                 row_key.extend_from_slice(&name);
                 self.batch.put(Keyspace::Event, row_key, Event::encode(&record));
-                hot.insert_event(name, Event::of(record).view);
-                touch.changed.events = true;
+                let view = Event::of(record).view;
+                hot.insert_event(name, &view);
+                touch.event = Some(view);
                 self.partition(no).census.stock.entry(sandbox).or_default().events += 1;
                 self.partition(no).census_moved = true;
             }
@@ -135,16 +126,17 @@ impl PartitionWorker {
                 touch.identities = hot.profile.observe(&record);
                 if let Some(identity) = record.primary().cloned() {
                     let body = record.body;
+                    let plan = self.plan(no, sandbox);
+                    let plan_n = self.partition(no).plan.n;
+                    touch.attributes_before = Some(if hot.exists() { hot.views(&plan, plan_n) } else { Vec::new() });
                     touch.written = Some(body.clone());
                     hot.profile.write_fragment(Fragment { dataset: record.dataset, identity, written: received, body });
                     hot.merged = None;
-                    touch.changed.attributes = true;
                 }
             }
         }
-        touch.changed.attributes |= touch.identities;
         self.bound_identities(no, sandbox, id, &mut hot);
-        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
+        let _ = self.settle(no, sandbox, id, &mut hot, touch, None)?;
         self.hot.put(address, hot, true);
         Ok(())
     }
@@ -164,6 +156,11 @@ impl PartitionWorker {
         model::codec::put_bytes(&mut row, violations);
         self.batch.put(Keyspace::Queue, key::quarantine(sandbox, no, self.at.offset), row);
     }
+}
+
+/// True for entries that scan rows which this batch may have written. They begin a new batch.
+fn reads_queue(command: &Command) -> bool {
+    matches!(command, Command::PlanChanged { .. } | Command::Scan { .. } | Command::Tick | Command::ReplayDead { .. })
 }
 
 fn addressee(command: &Command) -> Option<(SandboxId, ProfileId)> {

@@ -10,7 +10,7 @@ use super::settle::Touch;
 use crate::command::Command;
 use crate::error::{Error, Result};
 use crate::key;
-use audience::Changed;
+use crate::plan::SandboxPlan;
 use model::{PartitionNo, ProfileId, SandboxId};
 use profile::{Event, Row};
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl PartitionWorker {
         loser: ProfileId,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        match self.hot.take(&*self.store, address)? {
+        match self.take(address)? {
             Found::Gone(to) => Err(Error::layout(format!("merge into {id}, which went to {to}"))),
             Found::Here(mut hot) => {
                 hot.profile.awaiting.push(loser);
@@ -123,11 +123,14 @@ impl PartitionWorker {
         events: Vec<([u8; 10], Vec<u8>)>,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        let Found::Here(mut hot) = self.hot.take(&*self.store, address)? else {
+        let Found::Here(mut hot) = self.take(address)? else {
             return Err(Error::layout(format!("{loser} was handed over to {id}, which is gone")));
         };
+        let plan = self.plan(no, sandbox);
         if row.is_empty() {
             self.absorb_events(no, sandbox, id, &mut hot, events)?;
+            // Until the rest has come nothing is evaluated for it; what is kept is as it would be loaded.
+            hot.state.finish(&plan.audiences, hot.profile.modified);
             self.hot.put(address, hot, true);
             return Ok(());
         }
@@ -135,7 +138,9 @@ impl PartitionWorker {
             return Err(Error::layout("a forwarding row was handed over"));
         };
         let before = hot.profile.realized();
-        let mut touch = Touch { changed: Changed { all: true, ..Changed::default() }, ..Touch::default() };
+        let told_n = [&hot.profile, &other].into_iter().filter(|side| is_untold(&plan, side)).map(|side| side.plan_n);
+        let told_n = Some(told_n.min().unwrap_or(u64::MAX));
+        let mut touch = Touch { all: true, told_n, ..Touch::default() };
         let arrives = !hot.exists() && other.created.0 != 0;
         touch.identities = hot.profile.absorb(other, loser);
         if arrives {
@@ -146,7 +151,7 @@ impl PartitionWorker {
         hot.merged = None;
         self.absorb_events(no, sandbox, id, &mut hot, events)?;
         self.bound_identities(no, sandbox, id, &mut hot);
-        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
+        let _ = self.settle(no, sandbox, id, &mut hot, touch, Some(&before))?;
         let unparked = hot.profile.awaiting.is_empty();
         self.hot.put(address, hot, true);
         if unparked { self.unpark(no, sandbox, id) } else { Ok(()) }
@@ -161,6 +166,7 @@ impl PartitionWorker {
         hot: &mut Hot,
         events: Vec<([u8; 10], Vec<u8>)>,
     ) -> Result<()> {
+        let plan = self.plan(no, sandbox);
         for (name, row) in events {
             if hot.names.contains(&name) {
                 continue;
@@ -169,7 +175,8 @@ impl PartitionWorker {
             let mut row_key = key::events(sandbox, no, id);
             row_key.extend_from_slice(&name);
             self.batch.put(Keyspace::Event, row_key, row);
-            hot.insert_event(name, view);
+            hot.insert_event(name, &view);
+            hot.state.take(&plan.audiences, &view, hot.profile.modified);
             self.partition(no).census.stock.entry(sandbox).or_default().events += 1;
             self.partition(no).census_moved = true;
         }
@@ -207,4 +214,11 @@ impl PartitionWorker {
         self.uncount(no, sandbox, 1, events.len() as u64);
         Ok(())
     }
+}
+
+/// Whether a dataflow maps an audience since the profile was last looked at of which it is a member. A look that
+/// changes nothing leaves no trace, so the plan alone does not tell.
+fn is_untold(plan: &SandboxPlan, profile: &profile::Profile) -> bool {
+    let mut mapped = plan.flows.iter().flat_map(|f| &f.audiences);
+    mapped.any(|m| m.mapped_n > profile.plan_n && profile.is_member(m.no))
 }

@@ -20,18 +20,42 @@ use crate::control::Control;
 use crate::emit::Emitter;
 use crate::error::Result;
 use crate::key;
-use crate::ledger::{self, Ledger, Movement};
+use crate::ledger::{self, Ledger, Movement, Totals};
 use crate::plan::{Plan, SandboxPlan};
 use crate::progress::Progress;
+use crate::tail::{Queued, Tails};
+use audience::Scratch;
 use hot::HotProfiles;
 use model::{FlowNo, PartitionNo, SandboxId, Timestamp};
+use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
 pub(crate) use settle::membership_map;
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::collections::{BTreeMap, hash_map};
 use std::sync::Arc;
 use store::{Batch, Entry, Keyspace, Store};
 
 /// Told after a commit that a flow has new exports in a partition.
 pub type ExportObserver = Arc<dyn Fn(FlowNo, PartitionNo) + Send + Sync>;
+
+/// What workers show of their rows beside the store, after each commit.
+pub(crate) struct Published {
+    pub(crate) tails: Tails,
+    pub(crate) totals: Totals,
+}
+
+impl Published {
+    pub(crate) fn new(partitions: u16) -> Published {
+        Published { tails: Tails::new(partitions), totals: Totals::default() }
+    }
+}
+
+/// What a worker reads from and writes to.
+pub(crate) struct Ports {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) emitter: Emitter,
+    pub(crate) published: Arc<Published>,
+    pub(crate) on_export: ExportObserver,
+}
 
 /// Hours of ledger rows kept in memory per partition.
 const LEDGER_ROWS_MAX: usize = 1024;
@@ -46,6 +70,8 @@ struct Partition {
     ledger: HashMap<(FlowNo, u32), Ledger>,
     ledger_moved: HashSet<(FlowNo, u32)>,
     next_due: Option<Timestamp>,
+    /// No timer lies before this key; the store would walk through those that were deleted.
+    timers_from: Vec<u8>,
     touched: bool,
 }
 
@@ -60,6 +86,7 @@ struct At {
 pub(crate) struct PartitionWorker {
     store: Arc<dyn Store>,
     control: Arc<Control>,
+    published: Arc<Published>,
     emitter: Emitter,
     partitions_count: u16,
     partitions: BTreeMap<u16, Partition>,
@@ -67,42 +94,44 @@ pub(crate) struct PartitionWorker {
     batch: Batch,
     outbox_moved: bool,
     /// Rows of the outbox that this batch takes away: the store still shows them.
-    closed: HashSet<Vec<u8>>,
-    /// Partitions whose earliest timer must be read again after the commit.
-    timers_moved: HashSet<u16>,
+    closed: HashSet<(FlowNo, PartitionNo, u64)>,
+    /// Exports of this batch, to be published after the commit.
+    queued: Vec<(PartitionNo, Queued)>,
     wakes: HashSet<(FlowNo, PartitionNo)>,
     on_export: ExportObserver,
     at: At,
+    scratch: Scratch,
 }
 
 impl PartitionWorker {
     pub(crate) fn open(
-        store: Arc<dyn Store>,
-        control: Arc<Control>,
-        emitter: Emitter,
+        ports: Ports,
         partitions_count: u16,
         mine: impl Iterator<Item = u16>,
         cache_bytes: usize,
-        on_export: ExportObserver,
     ) -> Result<PartitionWorker> {
+        let Ports { store, control, emitter, published, on_export } = ports;
         let mut partitions = BTreeMap::new();
         for no in mine {
+            published.tails.clear(PartitionNo(no));
             partitions.insert(no, Partition::open(&*store, &control, PartitionNo(no))?);
         }
         Ok(PartitionWorker {
             store,
             control,
+            published,
             emitter,
             partitions_count,
             partitions,
             hot: HotProfiles::new(cache_bytes),
             batch: Batch::new(),
             outbox_moved: false,
-            closed: HashSet::new(),
-            timers_moved: HashSet::new(),
-            wakes: HashSet::new(),
+            closed: HashSet::default(),
+            queued: Vec::new(),
+            wakes: HashSet::default(),
             on_export,
             at: At { now: Timestamp(0), offset: 0, exports: 0 },
+            scratch: Scratch::default(),
         })
     }
 
@@ -138,6 +167,7 @@ impl PartitionWorker {
     /// Reads the earliest timers from the store: those in memory may have been passed over meanwhile.
     pub(crate) fn arm(&mut self) -> Result<()> {
         for (no, partition) in &mut self.partitions {
+            partition.timers_from = key::timers(PartitionNo(*no));
             partition.next_due = scan::first_timer(&*self.store, PartitionNo(*no))?;
         }
         Ok(())
@@ -152,29 +182,48 @@ impl PartitionWorker {
     fn flush(&mut self) -> Result<()> {
         self.emitter.append(self.at.now.0)?;
         self.hot.write_back(&mut self.batch);
+        let mut totals = Vec::new();
         for partition in self.partitions.values_mut().filter(|p| p.touched) {
-            partition.write_back(&mut self.batch);
+            partition.write_back(&mut self.batch, &mut totals);
         }
         if !self.batch.is_empty() {
             self.store.commit(std::mem::take(&mut self.batch))?;
         }
+        self.published.totals.publish(totals.into_iter());
+        self.publish_exports();
         for (flow, partition) in self.wakes.drain() {
             (self.on_export)(flow, partition);
         }
         self.outbox_moved = false;
         self.closed.clear();
-        for no in std::mem::take(&mut self.timers_moved) {
-            let first = scan::first_timer(&*self.store, PartitionNo(no))?;
-            if let Some(partition) = self.partitions.get_mut(&no) {
-                partition.next_due = first;
-            }
-        }
         self.hot.shrink();
         Ok(())
     }
 
+    /// Shows the exports of the batch that was committed.
+    fn publish_exports(&mut self) {
+        let mut queued = self.queued.drain(..).peekable();
+        while let Some((no, first)) = queued.next() {
+            let Some(mut tails) = self.published.tails.hold(no) else { continue };
+            tails.add(first);
+            while let Some((_, next)) = queued.next_if(|(other, _)| *other == no) {
+                tails.add(next);
+            }
+        }
+    }
+
     fn partition(&mut self, no: PartitionNo) -> &mut Partition {
         self.partitions.get_mut(&no.0).expect("entries are routed to the worker that owns their partition")
+    }
+
+    /// Takes a profile out of memory or the store, ready for the audiences of its sandbox.
+    fn take(&mut self, (sandbox, no, id): hot::Address) -> Result<hot::Found> {
+        let plan = self.plan(no, sandbox);
+        let mut found = self.hot.take(&*self.store, (sandbox, no, id))?;
+        if let hot::Found::Here(hot) = &mut found {
+            hot.ready(&plan.audiences, &*self.store, (sandbox, no, id))?;
+        }
+        Ok(found)
     }
 
     fn plan(&mut self, no: PartitionNo, sandbox: SandboxId) -> Arc<SandboxPlan> {
@@ -214,16 +263,18 @@ impl Partition {
             progress,
             census,
             census_moved: false,
-            ledger: HashMap::new(),
-            ledger_moved: HashSet::new(),
+            ledger: HashMap::default(),
+            ledger_moved: HashSet::default(),
             next_due: None,
+            timers_from: key::timers(no),
             touched: false,
         };
         partition.next_due = scan::first_timer(store, no)?;
         Ok(partition)
     }
 
-    fn write_back(&mut self, batch: &mut Batch) {
+    /// `totals` takes the all-time ledgers that are written.
+    fn write_back(&mut self, batch: &mut Batch, totals: &mut Vec<(FlowNo, PartitionNo, Ledger)>) {
         self.touched = false;
         batch.put(Keyspace::Meta, key::progress(key::stream(self.no)), self.progress.encode());
         if std::mem::take(&mut self.census_moved) {
@@ -232,6 +283,9 @@ impl Partition {
         for (flow, hour) in self.ledger_moved.drain() {
             if let Some(row) = self.ledger.get(&(flow, hour)) {
                 batch.put(Keyspace::Meta, ledger::row_key(flow, hour, self.no), row.encode());
+                if hour == 0 {
+                    totals.push((flow, self.no, *row));
+                }
             }
         }
         if self.ledger.len() > LEDGER_ROWS_MAX {
@@ -239,7 +293,11 @@ impl Partition {
         }
     }
 
-    fn set_due(&mut self, due: Timestamp) {
+    /// Notes a timer that was set, under this key.
+    fn set_due(&mut self, due: Timestamp, timer: &[u8]) {
+        if *timer < *self.timers_from {
+            self.timers_from = timer.to_vec();
+        }
         self.next_due = Some(self.next_due.map_or(due, |d| d.min(due)));
     }
 }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
 use crate::plan::SandboxPlan;
+use crate::tail::Known;
 use activation::{Change, Export, Filtered, FlowPlan, Reasons};
 use model::{AudienceNo, FlowNo, Membership, PartitionNo, ProfileId, SandboxId, Status};
 use std::ops::ControlFlow;
@@ -18,25 +19,53 @@ use store::Keyspace;
 impl PartitionWorker {
     /// Closes waiting exports. One that is gone (withdrawn, or a repeated report) is ignored.
     pub(super) fn settle_outcomes(&mut self, no: PartitionNo, outcomes: Vec<(FlowNo, u64, Outcome)>) -> Result<()> {
-        for (flow, seq, outcome) in outcomes {
-            let key = key::outbox(flow, no, seq);
-            let Some(row) = self.store.get(Keyspace::Queue, &key)? else { continue };
-            if !self.closed.insert(key.clone()) {
+        let mut known = vec![Known::Unknown; outcomes.len()];
+        self.close_known(no, &outcomes, &mut known);
+        // An export of this very batch is found once it is committed and published.
+        if self.outbox_moved && known.iter().any(|known| !matches!(known, Known::Waited(_))) {
+            self.flush()?;
+            self.close_known(no, &outcomes, &mut known);
+        }
+        for ((flow, seq, outcome), known) in outcomes.into_iter().zip(known) {
+            if known == Known::Gone || self.closed.contains(&(flow, no, seq)) {
                 continue;
             }
-            let instant = Export::instant_of(&row)?;
+            let key = key::outbox(flow, no, seq);
+            let row = match (known, &outcome) {
+                (Known::Waited(_), Outcome::Delivered | Outcome::Filtered(_)) => None,
+                _ => match self.store.get(Keyspace::Queue, &key)? {
+                    Some(row) => Some(row),
+                    None => continue,
+                },
+            };
+            let instant = match (known, &row) {
+                (Known::Waited(instant), _) => instant,
+                (_, Some(row)) => Export::instant_of(row)?,
+                (_, None) => continue,
+            };
+            self.closed.insert((flow, no, seq));
             self.batch.delete(Keyspace::Queue, key);
-            match outcome {
-                Outcome::Delivered => self.count(no, flow, instant, Movement::Exported)?,
-                Outcome::Dead { reason, attempts } => {
+            match (outcome, row) {
+                (Outcome::Dead { reason, attempts }, Some(row)) => {
                     let letter = DeadLetter { died: self.at.now, attempts, reason, export: Export::decode(&row)? };
                     self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
                     self.count(no, flow, instant, Movement::Died)?;
                 }
-                Outcome::Filtered(reason) => self.count(no, flow, instant, Movement::Withdrawn(reason))?,
+                (Outcome::Filtered(reason), _) => self.count(no, flow, instant, Movement::Withdrawn(reason))?,
+                _ => self.count(no, flow, instant, Movement::Exported)?,
             }
         }
         Ok(())
+    }
+
+    /// Asks the tails for what was not found waiting so far; they forget what they find.
+    fn close_known(&self, no: PartitionNo, outcomes: &[(FlowNo, u64, Outcome)], known: &mut [Known]) {
+        let Some(mut tails) = self.published.tails.hold(no) else { return };
+        for ((flow, seq, _), known) in outcomes.iter().zip(known) {
+            if !matches!(known, Known::Waited(_)) {
+                *known = tails.close(*flow, *seq);
+            }
+        }
     }
 
     /// Sends the present state of each dead letter's profile as a new entry and closes the old one.
@@ -57,7 +86,7 @@ impl PartitionWorker {
     /// through the log, so that each parked row has its own offset.
     fn apply_to_profile_once(&mut self, no: PartitionNo, command: Command, export: &Export) -> Result<()> {
         let address = (export.sandbox, no, export.profile);
-        if let Found::Here(hot) = self.hot.take(&*self.store, address)? {
+        if let Found::Here(hot) = self.take(address)? {
             let waits = !hot.profile.awaiting.is_empty();
             self.hot.put(address, hot, false);
             if waits {
@@ -81,9 +110,8 @@ impl PartitionWorker {
             self.hot.put(address, hot, false);
             return Ok(());
         }
-        let before = hot.profile.realized();
         let touch = Touch { replay: Some(flow), ..Touch::default() };
-        self.settle(no, sandbox, id, &mut hot, touch, &before)?;
+        let _ = self.settle(no, sandbox, id, &mut hot, touch, None)?;
         self.hot.put(address, hot, true);
         Ok(())
     }
@@ -106,7 +134,7 @@ impl PartitionWorker {
         hot.profile.fragments.clear();
         let views = vec![model::Value::Object(Vec::new()); plan.merge_policies.len()];
         let change = Change { flips: &flips, previous_n: u64::MAX, ..Change::default() };
-        self.activate(no, sandbox, id, &hot.profile, &views, &change, None, &plan)
+        self.activate(no, sandbox, id, &hot.profile, &views, &change, None, &plan).map(drop)
     }
 
     /// Takes waiting exports back that a new plan no longer wants: of flows that were disabled or
@@ -131,7 +159,12 @@ impl PartitionWorker {
                     Some(now) if is_unwanted(&export, now) => Filtered::AudienceUnmapped,
                     _ => continue,
                 };
-                self.closed.insert(key.clone());
+                if let Some((_, seq)) = key::partition_and_number(&key) {
+                    self.closed.insert((flow.no, no, seq));
+                    if let Some(mut tails) = self.published.tails.hold(no) {
+                        tails.close(flow.no, seq);
+                    }
+                }
                 self.batch.delete(Keyspace::Queue, key);
                 self.count(no, flow.no, export.at, Movement::Withdrawn(reason))?;
             }

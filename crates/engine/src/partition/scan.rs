@@ -2,17 +2,21 @@
 
 use super::PartitionWorker;
 use super::hot::Found;
-use super::settle::Touch;
+use super::settle::{Moved, Touch};
 use crate::command::Command;
 use crate::control::scan_after;
 use crate::error::Result;
 use crate::key;
 use model::{PartitionNo, ProfileId, SandboxId, Timestamp, Xid};
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
 use store::{Keyspace, Store};
 
 /// Profiles looked at per step of a scan, and timers per tick.
 const STEP: usize = 512;
+
+/// Profiles are loaded by one pass over their range when at least one in so many there is wanted.
+const DENSE: usize = 8;
 
 /// The earliest timer of a partition.
 pub(super) fn first_timer(store: &dyn Store, no: PartitionNo) -> Result<Option<Timestamp>> {
@@ -50,6 +54,9 @@ impl PartitionWorker {
             ids.extend(key.get(prefix.len()..).and_then(|id| id.try_into().ok()).map(Xid));
             if ids.len() < STEP { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
+        if self.hot.missing(sandbox, no, &ids) * DENSE >= ids.len() {
+            self.hot.load_range(&*self.store, sandbox, no, &ids)?;
+        }
         for id in &ids {
             self.look_again(no, sandbox, *id, |p| p.plan_n < n)?;
         }
@@ -63,18 +70,42 @@ impl PartitionWorker {
     pub(super) fn tick(&mut self, no: PartitionNo) -> Result<()> {
         let now = self.at.now;
         let mut due = Vec::new();
-        self.store.scan_prefix(Keyspace::Queue, &key::timers(no), &mut |key, _| match key::timer_parts(key) {
+        let mut rest = None;
+        let end = store::prefix_end(&key::timers(no));
+        let from = std::mem::take(&mut self.partition(no).timers_from);
+        let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        self.store.scan(Keyspace::Queue, Bound::Included(&from), to, &mut |key, _| match key::timer_parts(key) {
             Some((at, sandbox, id)) if at <= now && due.len() < STEP => {
                 due.push((at, sandbox, id));
                 ControlFlow::Continue(())
             }
-            _ => ControlFlow::Break(()),
+            parts => {
+                rest = parts.map(|(at, ..)| (at, key.to_vec()));
+                ControlFlow::Break(())
+            }
         })?;
+        self.load_due(no, &due)?;
+        let partition = self.partition(no);
+        partition.next_due = rest.as_ref().map(|(at, _)| *at);
+        // Timers that are set from here on move both down again.
+        partition.timers_from = rest.map(|(_, key)| key).or(end).unwrap_or(from);
         for (at, sandbox, id) in due {
             self.look_again(no, sandbox, id, |p| p.timer == Some(at))?;
         }
-        // The rest is found by the scan of the next flush.
-        self.timers_moved.insert(no.0);
+        Ok(())
+    }
+
+    /// Loads the profiles of timers by one pass where they lie close together.
+    fn load_due(&mut self, no: PartitionNo, due: &[(Timestamp, SandboxId, ProfileId)]) -> Result<()> {
+        let mut by_sandbox: BTreeMap<SandboxId, Vec<ProfileId>> = BTreeMap::new();
+        due.iter().for_each(|(_, sandbox, id)| by_sandbox.entry(*sandbox).or_default().push(*id));
+        for (sandbox, mut ids) in by_sandbox {
+            ids.sort_unstable();
+            let stored = self.partition(no).census.stock.get(&sandbox).map_or(0, |s| s.profiles);
+            if self.hot.missing(sandbox, no, &ids) * DENSE >= usize::try_from(stored).unwrap_or(usize::MAX) {
+                self.hot.load_range(&*self.store, sandbox, no, &ids)?;
+            }
+        }
         Ok(())
     }
 
@@ -87,13 +118,24 @@ impl PartitionWorker {
         wanted: impl Fn(&profile::Profile) -> bool,
     ) -> Result<()> {
         let address = (sandbox, no, id);
-        let Found::Here(mut hot) = self.hot.take(&*self.store, address)? else { return Ok(()) };
+        let Found::Here(mut hot) = self.take(address)? else { return Ok(()) };
         if !hot.exists() || !wanted(&hot.profile) {
             self.hot.put(address, hot, false);
             return Ok(());
         }
-        let before = hot.profile.realized();
-        self.settle(no, sandbox, id, &mut hot, Touch::default(), &before)?;
+        let known = &hot.profile;
+        let before = (known.plan_n, known.modified, known.memberships.len(), known.dues.clone());
+        let Moved(moved) = self.settle(no, sandbox, id, &mut hot, Touch::default(), None)?;
+        if let Some(due) = hot.profile.timer {
+            self.partition(no).set_due(due, &key::timer(no, due, sandbox, id));
+        }
+        let now_known = &mut hot.profile;
+        if !moved && now_known.memberships.len() == before.2 && now_known.dues == before.3 {
+            // Looking alone leaves no trace: a new audience costs a write only where it holds or a timer is set.
+            (now_known.plan_n, now_known.modified) = (before.0, before.1);
+            self.hot.put(address, hot, false);
+            return Ok(());
+        }
         self.hot.put(address, hot, true);
         Ok(())
     }

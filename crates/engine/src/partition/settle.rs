@@ -8,9 +8,11 @@ use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
 use crate::plan::SandboxPlan;
+use crate::tail::Queued;
 use activation::{Change, Export, Verdict, decide};
-use audience::Changed;
+use audience::{Changed, Input};
 use model::{AudienceNo, Identity, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
+use pql::EventView;
 use profile::{IDENTITIES_MAX, Profile};
 use store::Keyspace;
 
@@ -21,21 +23,36 @@ const EXPORT_BITS: u32 = 20;
 /// of what the log means, so no setting.
 const OUTBOX_MAX: u64 = 100_000;
 
+/// Evaluations of one profile for one entry, where audiences read memberships as a field: rules that turn each
+/// other for ever end here.
+const ROUNDS_MAX: usize = 8;
+
 /// What an entry did to a profile.
 #[derive(Default)]
 pub(super) struct Touch {
-    pub(super) changed: Changed,
+    /// The event that came.
+    pub(super) event: Option<EventView>,
+    /// The attributes by merge policy before a record was written; none if the profile is new.
+    pub(super) attributes_before: Option<Vec<Value>>,
+    /// Everything must be looked at: a merge.
+    pub(super) all: bool,
     /// An identity came or went.
     pub(super) identities: bool,
     /// The attribute record that was written.
     pub(super) written: Option<Value>,
+    /// What was mapped later was not told to flows, if that is not the plan of the row.
+    pub(super) told_n: Option<u64>,
     /// Send the present state to this flow.
     pub(super) replay: Option<model::FlowNo>,
 }
 
+/// Whether an evaluation changed anything: memberships, timers, what flows are told.
+#[must_use]
+pub(super) struct Moved(pub(super) bool);
+
 impl PartitionWorker {
     /// Brings memberships, timer, exports and counts of a profile up to date. `before` are the
-    /// audiences that it was counted in.
+    /// audiences that it was counted in, where they are not its own.
     pub(super) fn settle(
         &mut self,
         no: PartitionNo,
@@ -43,8 +60,8 @@ impl PartitionWorker {
         id: ProfileId,
         hot: &mut Hot,
         touch: Touch,
-        before: &[AudienceNo],
-    ) -> Result<()> {
+        before: Option<&[AudienceNo]>,
+    ) -> Result<Moved> {
         let plan = self.plan(no, sandbox);
         let now = self.at.now;
         let is_new = !hot.exists();
@@ -56,24 +73,86 @@ impl PartitionWorker {
         hot.profile.modified = now;
         let previous_n = hot.profile.plan_n;
         let plan_n = self.partition(no).plan.n;
-        let views = hot.views(&plan, plan_n);
-        let found =
-            audience::evaluate(&plan.audiences, &mut hot.profile, &views, &hot.events, touch.changed, previous_n, now);
+        // An audience that is no more takes its members with it, which no flip tells.
+        let replanned = previous_n != plan_n && !is_new;
+        let own = (before.is_none() && replanned).then(|| hot.profile.realized());
+        let before = before.or(own.as_deref());
+        let (flips, due, views) = self.evaluate(&plan, plan_n, hot, &touch, is_new);
         hot.profile.plan_n = plan_n;
-        self.set_timer(no, sandbox, id, &mut hot.profile, found.due);
-        self.count_members(no, before, &hot.profile);
-        let flips: Vec<(AudienceNo, Status)> = found.flips.iter().map(|f| (f.audience, f.status)).collect();
+        let retimed = hot.profile.timer != due;
+        self.set_timer(no, sandbox, id, &mut hot.profile, due);
+        match before {
+            Some(before) => self.count_members(no, before, &hot.profile),
+            None => self.count_flips(no, &flips),
+        }
         let change = Change {
             flips: &flips,
             identities: touch.identities,
             written: touch.written.as_ref(),
             // A profile without a row was a member of nothing before.
-            previous_n: if is_new { plan_n } else { previous_n },
+            previous_n: if is_new { plan_n } else { touch.told_n.unwrap_or(previous_n) },
             replay: false,
         };
-        self.activate(no, sandbox, id, &hot.profile, &views, &change, touch.replay, &plan)?;
+        let told = self.activate(no, sandbox, id, &hot.profile, &views, &change, touch.replay, &plan)?;
         hot.merged = Some((plan_n, views));
-        Ok(())
+        Ok(Moved(is_new || retimed || told || !flips.is_empty()))
+    }
+
+    /// Evaluates what the touch can turn, again while memberships that are read as a field change.
+    fn evaluate(
+        &mut self,
+        plan: &SandboxPlan,
+        plan_n: u64,
+        hot: &mut Hot,
+        touch: &Touch,
+        is_new: bool,
+    ) -> (Vec<(AudienceNo, Status)>, Option<model::Timestamp>, Vec<Value>) {
+        let mut views = hot.views(plan, plan_n);
+        let mut changed = Changed {
+            event: touch.event.as_ref(),
+            attributes: touch.attributes_before.as_deref(),
+            identities: touch.identities,
+            new: is_new,
+            all: touch.all,
+        };
+        let mut flips: Vec<(AudienceNo, Status)> = Vec::new();
+        let mut due = None;
+        for round in 0..ROUNDS_MAX {
+            let input = Input {
+                attributes: &views,
+                events: &hot.events,
+                changed,
+                previous_n: if is_new || round > 0 { plan_n } else { hot.profile.plan_n },
+                plan_n,
+                now: self.at.now,
+            };
+            let found =
+                audience::evaluate(&plan.audiences, &mut hot.profile, &mut hot.state, &input, &mut self.scratch);
+            due = found.due;
+            let moved = !found.flips.is_empty();
+            flips.extend(found.flips.iter().map(|f| (f.audience, f.status)));
+            if !moved || !plan.reads_service_fields {
+                break;
+            }
+            views = hot.views(plan, plan_n);
+            changed = Changed::default();
+        }
+        (flips, due, views)
+    }
+
+    fn count_flips(&mut self, no: PartitionNo, flips: &[(AudienceNo, Status)]) {
+        if flips.is_empty() {
+            return;
+        }
+        let partition = self.partition(no);
+        for (audience, status) in flips {
+            let members = partition.census.members.entry(*audience).or_default();
+            match status {
+                Status::Realized => *members += 1,
+                Status::Exited => *members = members.saturating_sub(1),
+            }
+        }
+        partition.census_moved = true;
     }
 
     #[allow(clippy::too_many_arguments)]
@@ -87,34 +166,38 @@ impl PartitionWorker {
         change: &Change<'_>,
         replay: Option<model::FlowNo>,
         plan: &SandboxPlan,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let mut told = false;
         for flow in &plan.flows {
             let change = Change { replay: replay == Some(flow.no), ..*change };
             let policy = flow.audiences.iter().find_map(|m| plan.audiences.by_no(m.no)).map_or(0, |a| a.policy);
             let shares = |audience: AudienceNo| plan.audiences.by_no(audience).is_some_and(|a| a.policy == policy);
             let attributes = views.get(policy).unwrap_or(&model::value::NULL);
             match decide(flow, sandbox, id, profile, attributes, &change, &shares, self.at.now) {
-                Verdict::Nothing => {}
+                Verdict::Nothing => continue,
                 Verdict::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason))?,
-                Verdict::Export(export) => self.queue(no, flow.no, *export)?,
+                Verdict::Export(export) => self.queue(no, flow.no, export)?,
             }
+            told = true;
         }
-        Ok(())
+        Ok(told)
     }
 
     /// Puts an export into the outbox, or, when that is full, among the dead letters.
-    fn queue(&mut self, no: PartitionNo, flow: model::FlowNo, export: Export) -> Result<()> {
+    fn queue(&mut self, no: PartitionNo, flow: model::FlowNo, export: Box<Export>) -> Result<()> {
         let seq = self.at.offset << EXPORT_BITS | u64::from(self.at.exports);
         self.at.exports += 1;
         self.count(no, flow, self.at.now, Movement::Queued)?;
         let waiting = self.partition(no).ledger.get(&(flow, 0)).map_or(0, |l| l.waiting);
         if waiting > OUTBOX_MAX {
             let reason = SmolStr::new_static("outbox full: the destination has taken nothing for too long");
-            let letter = DeadLetter { died: self.at.now, attempts: 0, reason, export };
+            let letter = DeadLetter { died: self.at.now, attempts: 0, reason, export: *export };
             self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
             return self.count(no, flow, self.at.now, Movement::Died);
         }
-        self.batch.put(Keyspace::Queue, key::outbox(flow, no, seq), export.encode());
+        let row = export.encode();
+        self.queued.push((no, Queued { flow, seq, bytes: row.len(), export }));
+        self.batch.put(Keyspace::Queue, key::outbox(flow, no, seq), row);
         self.outbox_moved = true;
         self.wakes.insert((flow, no));
         Ok(())
@@ -135,8 +218,9 @@ impl PartitionWorker {
             self.batch.delete(Keyspace::Queue, key::timer(no, old, sandbox, id));
         }
         if let Some(due) = due {
-            self.batch.put(Keyspace::Queue, key::timer(no, due, sandbox, id), Vec::new());
-            self.partition(no).set_due(due);
+            let timer = key::timer(no, due, sandbox, id);
+            self.partition(no).set_due(due, &timer);
+            self.batch.put(Keyspace::Queue, timer, Vec::new());
         }
         profile.timer = due;
     }
@@ -148,11 +232,11 @@ impl PartitionWorker {
             return;
         }
         let partition = self.partition(no);
-        for audience in before.iter().filter(|a| !after.contains(a)) {
+        for audience in before.iter().filter(|a| after.binary_search(a).is_err()) {
             let members = partition.census.members.entry(*audience).or_default();
             *members = members.saturating_sub(1);
         }
-        for audience in after.iter().filter(|a| !before.contains(a)) {
+        for audience in after.iter().filter(|a| before.binary_search(a).is_err()) {
             *partition.census.members.entry(*audience).or_default() += 1;
         }
         partition.census_moved = true;
@@ -181,7 +265,7 @@ impl PartitionWorker {
 
 impl Hot {
     /// The merged attributes under each merge policy, with the parts that the service adds.
-    fn views(&mut self, plan: &SandboxPlan, plan_n: u64) -> Vec<Value> {
+    pub(super) fn views(&mut self, plan: &SandboxPlan, plan_n: u64) -> Vec<Value> {
         if let Some((n, views)) = self.merged.take()
             && n == plan_n
             && !plan.reads_service_fields
@@ -205,19 +289,25 @@ impl Hot {
 
 /// `segmentMembership` as queries and look-ups see it (profile.md §4.2).
 pub(crate) fn membership_map(profile: &Profile, plan: &SandboxPlan) -> Value {
-    let mut ups = Vec::new();
+    let (mut ups, mut uploaded) = (Vec::new(), Vec::new());
     for (no, membership) in &profile.memberships {
         if let Some(audience) = plan.audiences.by_no(*no) {
             let text = |t: &str| Value::Str(SmolStr::new(t));
-            let entry = Value::Object(vec![
+            let mut entry = vec![
                 (SmolStr::new_static("lastQualificationTime"), text(&membership.since.to_seconds_text())),
                 (SmolStr::new_static("status"), text(membership.status.as_str())),
-            ]);
-            ups.push((audience.id.clone(), entry));
+            ];
+            match crate::uploaded::row(profile, *no) {
+                Some(row) => {
+                    entry.extend(crate::uploaded::members(row));
+                    uploaded.push((audience.id.clone(), Value::Object(entry)));
+                }
+                None => ups.push((audience.id.clone(), Value::Object(entry))),
+            }
         }
     }
-    if ups.is_empty() {
-        return Value::Null;
-    }
-    Value::Object(vec![(SmolStr::new_static("ups"), Value::Object(ups))])
+    let named = [("ups", ups), (model::membership::UPLOADED_NAMESPACE, uploaded)];
+    let named = named.into_iter().filter(|(_, entries)| !entries.is_empty());
+    let map: Vec<_> = named.map(|(name, entries)| (SmolStr::new_static(name), Value::Object(entries))).collect();
+    if map.is_empty() { Value::Null } else { Value::Object(map) }
 }

@@ -1,7 +1,7 @@
 //! The reference: one map of people, every audience evaluated from scratch at every step, and the
 //! export rule written down once more from activation.md §3.4.
 
-use crate::world::{DAY, FlowDoc, SANDBOX, policy};
+use crate::world::{AudienceDoc, DAY, FlowDoc, SANDBOX, policy};
 use activation::{Filtered, Reasons};
 use model::{AudienceNo, DatasetNo, Identity, ProfileId, SmolStr, Status, Timestamp, Value};
 use pql::{EventView, World};
@@ -10,9 +10,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub(crate) struct Rule {
     pub(crate) no: AudienceNo,
-    pub(crate) id: String,
+    pub(crate) doc: AudienceDoc,
     pub(crate) query: pql::Query,
-    pub(crate) opt_out: bool,
 }
 
 #[derive(Default)]
@@ -22,6 +21,8 @@ pub(crate) struct Person {
     pub(crate) fragments: Vec<Fragment>,
     pub(crate) events: Vec<((DatasetNo, SmolStr), EventView)>,
     pub(crate) memberships: BTreeMap<AudienceNo, (Status, Timestamp)>,
+    /// Until then, time alone turns no rule.
+    quiet_until: Option<Timestamp>,
 }
 
 /// An export as both sides are compared.
@@ -164,7 +165,16 @@ impl Naive {
         self.settle(id, &change, now);
     }
 
-    /// Time has passed or a plan has changed: everybody is looked at.
+    /// Time has passed: everybody is looked at whom it can have turned.
+    pub(crate) fn time_passed(&mut self, now: Timestamp) {
+        let turned = |p: &Person| p.exists && p.quiet_until.is_some_and(|until| until <= now);
+        let ids: Vec<ProfileId> = self.people.iter().filter(|(_, p)| turned(p)).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.settle(id, &Change::default(), now);
+        }
+    }
+
+    /// A plan has changed: everybody is looked at.
     pub(crate) fn everybody(&mut self, mapped: Option<(&str, &HashSet<String>)>, now: Timestamp) {
         let ids: Vec<ProfileId> = self.people.iter().filter(|(_, p)| p.exists).map(|(id, _)| *id).collect();
         for id in ids {
@@ -197,9 +207,26 @@ impl Naive {
         }
     }
 
+    /// An audience comes, or has another rule.
+    pub(crate) fn set_audience(&mut self, no: AudienceNo, doc: AudienceDoc, now: Timestamp) {
+        let rule = Rule { no, query: doc.query(), doc };
+        match self.rules.iter_mut().find(|r| r.no == no) {
+            Some(known) => *known = rule,
+            None => self.rules.push(rule),
+        }
+        self.everybody(None, now);
+    }
+
+    /// An audience that is asked for by none goes, without exits.
+    pub(crate) fn remove_audience(&mut self, id: &str) {
+        let Some(at) = self.rules.iter().position(|r| r.doc.id == id) else { return };
+        let no = self.rules.remove(at).no;
+        self.people.values_mut().for_each(|p| p.memberships.retain(|known, _| *known != no));
+    }
+
     /// A new state of a flow takes back what waits and is no longer wanted.
     pub(crate) fn set_flow(&mut self, doc: FlowDoc, now: Timestamp) {
-        let numbers: HashMap<AudienceNo, String> = self.rules.iter().map(|r| (r.no, r.id.clone())).collect();
+        let numbers: HashMap<AudienceNo, String> = self.rules.iter().map(|r| (r.no, r.doc.id.to_string())).collect();
         let at = self.flows.iter().position(|f| f.doc.id == doc.id).expect("a flow");
         let flow = &mut self.flows[at];
         let old = std::mem::replace(&mut flow.doc, doc.clone());
@@ -207,7 +234,8 @@ impl Naive {
         for (id, sent) in waiting {
             let audiences_only = sent.reasons.0 & !(Reasons::SEGMENTATION.0 | Reasons::BACKFILL.0) == 0;
             let unmapped = old.mapped.keys().any(|a| !doc.mapped.contains_key(a));
-            let mut still = sent.memberships.iter().filter(|m| doc.mapped.contains_key(&numbers[&m.0]));
+            let mut still =
+                sent.memberships.iter().filter(|m| numbers.get(&m.0).is_some_and(|id| doc.mapped.contains_key(id)));
             // Of what is still mapped: an entry or exit speaks for any export, a membership for those
             // that tell of more than audiences.
             let wanted = sent.reasons.has(Reasons::REPLAY)
@@ -246,7 +274,7 @@ impl Naive {
         change: &Change<'_>,
         now: Timestamp,
     ) {
-        let numbers: HashMap<&str, AudienceNo> = self.rules.iter().map(|r| (r.id.as_str(), r.no)).collect();
+        let numbers: HashMap<&str, AudienceNo> = self.rules.iter().map(|r| (r.doc.id.as_str(), r.no)).collect();
         let flow = &mut self.flows[at];
         let doc = flow.doc.clone();
         let mapped: Vec<AudienceNo> = doc.mapped.keys().map(|id| numbers[id.as_str()]).collect();
@@ -335,22 +363,12 @@ impl Person {
 
     fn evaluate(&mut self, rules: &[Rule], now: Timestamp) -> Vec<(AudienceNo, Status)> {
         self.memberships.retain(|_, m| !(m.0 == Status::Exited && m.1.0 + 30 * DAY <= now.0));
-        let attributes = self.view();
-        let mut events: Vec<EventView> = self.events.iter().map(|(_, e)| e.clone()).collect();
-        events.sort_by(|a, b| (a.timestamp, &a.id).cmp(&(b.timestamp, &b.id)));
         let mut flips = Vec::new();
+        let mut next = None;
+        let (attributes, events) = (self.view(), self.ordered_events());
         for rule in rules {
-            let memberships = &self.memberships;
-            let is_member = |id: &str| {
-                let no = rules.iter().find(|r| r.id == id).map(|r| r.no);
-                no.and_then(|no| memberships.get(&no)).is_some_and(|m| m.0 == Status::Realized)
-            };
-            let world = World { profile: &attributes, events: &events, is_member: &is_member, now };
-            let out = attributes
-                .at("optOutConsentLevel.privacyOptOuts")
-                .as_array()
-                .is_some_and(|o| o.iter().any(|o| o.get("optOutValue").as_str() == Some("out")));
-            let holds = rule.query.eval_bool(&world).0 && !(rule.opt_out && out);
+            let (holds, turns) = self.holds(rules, rule, &attributes, &events, now);
+            next = next.into_iter().chain(turns).min();
             let was = self.memberships.get(&rule.no).is_some_and(|m| m.0 == Status::Realized);
             if holds != was {
                 let status = if holds { Status::Realized } else { Status::Exited };
@@ -358,7 +376,46 @@ impl Person {
                 flips.push((rule.no, status));
             }
         }
+        let exits = self.memberships.values().filter(|m| m.0 == Status::Exited);
+        self.quiet_until = next.into_iter().chain(exits.map(|m| Timestamp(m.1.0 + 30 * DAY))).min();
         flips
+    }
+
+    fn holds(
+        &self,
+        rules: &[Rule],
+        rule: &Rule,
+        attributes: &Value,
+        events: &[EventView],
+        now: Timestamp,
+    ) -> (bool, Option<Timestamp>) {
+        let is_member = |id: &str| {
+            let no = rules.iter().find(|r| r.doc.id == id).map(|r| r.no);
+            no.and_then(|no| self.memberships.get(&no)).is_some_and(|m| m.0 == Status::Realized)
+        };
+        let world = World { profile: attributes, events, is_member: &is_member, now };
+        let out = attributes
+            .at("optOutConsentLevel.privacyOptOuts")
+            .as_array()
+            .is_some_and(|o| o.iter().any(|o| o.get("optOutValue").as_str() == Some("out")));
+        let (holds, turns) = rule.query.eval_bool(&world);
+        (holds && !(rule.doc.opt_out && out), turns)
+    }
+
+    /// A rule that answers otherwise than the memberships say: time was believed not to have turned it.
+    pub(crate) fn missed(&self, rules: &[Rule], now: Timestamp) -> Option<String> {
+        let (attributes, events) = (self.view(), self.ordered_events());
+        let wrong = |rule: &&Rule| {
+            let was = self.memberships.get(&rule.no).is_some_and(|m| m.0 == Status::Realized);
+            self.holds(rules, rule, &attributes, &events, now).0 != was
+        };
+        rules.iter().find(wrong).map(|rule| format!("{:?}", rule.doc))
+    }
+
+    fn ordered_events(&self) -> Vec<EventView> {
+        let mut events: Vec<EventView> = self.events.iter().map(|(_, e)| e.clone()).collect();
+        events.sort_by(|a, b| (a.timestamp, &a.id).cmp(&(b.timestamp, &b.id)));
+        events
     }
 
     pub(crate) fn realized(&self) -> Vec<AudienceNo> {

@@ -7,33 +7,37 @@ use engine::{Compiler, Engine, Namespace, Namespaces, Options, Plan, SandboxPlan
 use model::{AudienceNo, Collection, DocChange, DocSet, FlowNo, Identity, NamespaceId, SandboxId, SmolStr, Timestamp};
 use profile::{AttributeMerge, AuthState, Graph, MergePolicy, RecordIdentity};
 use serde_json::{Value as Json, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, ControlFlow};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use store::memory::{MemoryLog, MemoryStore};
 use store::{Batch, Keyspace, Log, Store};
 
 pub(crate) const SANDBOX: SandboxId = SandboxId(1);
-pub(crate) const START: Timestamp = Timestamp(1_770_000_000_000);
 pub(crate) const DAY: i64 = 86_400_000;
 
-/// id, rule, opt-outs are left out. Ids are in evaluation order.
-pub(crate) const AUDIENCES: &[(&str, &str, bool)] = &[
-    ("a1", r#"loyalty.tier = "gold""#, false),
-    ("a2", r#"xEvent[eventType = "buy"].count() > 0"#, false),
-    ("a3", r#"xEvent[eventType = "buy" and timestamp occurs <= 3 days before now].count() > 0"#, false),
-    ("a4", r#"xEvent[eventType = "view"].count() >= 2 and xEvent[eventType = "view"].count() <= 3"#, false),
-    ("a5", r#"xEvent[eventType = "buy"].sum(price) > 50"#, false),
-    ("a6", r#"inSegment("a3") and inSegment("a1")"#, false),
-    ("a7", r#"not inSegment("a6") and inSegment("a2")"#, false),
-    ("a8", r#"city = "Paris""#, true),
-];
-/// Comes later in the history.
-pub(crate) const LATER: (&str, &str, bool) = ("a9", r#"xEvent[eventType = "view"].count() > 0"#, false);
+/// An audience as its document says. Ids are in evaluation order.
+#[derive(Debug, Clone)]
+pub(crate) struct AudienceDoc {
+    pub(crate) id: SmolStr,
+    pub(crate) pql: String,
+    /// Opt-outs are left out.
+    pub(crate) opt_out: bool,
+}
 
-pub(crate) fn audience_change(spec: &(&str, &str, bool)) -> DocChange {
-    DocChange::put(SANDBOX, Collection::Audience, spec.0, json!({ "pql": spec.1, "optOut": spec.2 }), "test")
+impl AudienceDoc {
+    pub(crate) fn change(&self) -> DocChange {
+        let body = json!({ "pql": self.pql, "optOut": self.opt_out });
+        DocChange::put(SANDBOX, Collection::Audience, self.id.clone(), body, "test")
+    }
+
+    pub(crate) fn query(&self) -> pql::Query {
+        match pql::compile_segment(&self.pql, &pql::Schema::untyped()) {
+            Ok(query) => query,
+            Err(faults) => panic!("{}: {faults:?}", self.pql),
+        }
+    }
 }
 
 /// A flow as its document says.
@@ -55,39 +59,63 @@ impl FlowDoc {
     }
 }
 
-pub(crate) struct TestCompiler;
+/// Keeps what it compiled, as the real one does.
+#[derive(Default)]
+pub(crate) struct TestCompiler {
+    known: Mutex<(Compiled, Audiences)>,
+}
+
+/// By id, number and last change.
+type Compiled = HashMap<(SmolStr, u32, u64), Arc<Audience>>;
 
 impl Compiler for TestCompiler {
     fn compile(&self, docs: &DocSet) -> Plan {
         let mut sandboxes = BTreeMap::new();
         if docs.n > 0 {
-            sandboxes.insert(SANDBOX, Arc::new(sandbox(docs)));
+            sandboxes.insert(SANDBOX, Arc::new(self.sandbox(docs)));
         }
         Plan { n: docs.n, sandboxes }
     }
 }
 
-fn sandbox(docs: &DocSet) -> SandboxPlan {
-    let audiences: Vec<Arc<Audience>> = docs
-        .iter(SANDBOX, Collection::Audience)
-        .map(|doc| {
-            let text = doc.body["pql"].as_str().expect("text");
-            Arc::new(Audience {
-                no: AudienceNo(doc.no),
-                id: doc.id.clone(),
-                name: doc.id.clone(),
-                query: pql::compile_segment(text, &pql::Schema::untyped()).expect("a query"),
-                changed_n: doc.changed_n,
-                policy: 0,
-                exclude_opt_out: doc.body["optOut"] == true,
-                created: doc.created_at,
-                updated: doc.updated_at,
-            })
-        })
-        .collect();
-    let audiences = Audiences::new(audiences);
-    let flows = docs.iter(SANDBOX, Collection::Flow).map(|d| Arc::new(flow(d, &audiences))).collect();
-    SandboxPlan { namespaces: namespaces(), merge_policies: vec![policy()], audiences, flows, ..SandboxPlan::default() }
+impl TestCompiler {
+    fn sandbox(&self, docs: &DocSet) -> SandboxPlan {
+        let mut known = self.known.lock().expect("no panic while it is held");
+        let (queries, before) = &mut *known;
+        let ordered = docs.iter(SANDBOX, Collection::Audience).map(|doc| {
+            let key = (doc.id.clone(), doc.no, doc.changed_n);
+            queries.entry(key).or_insert_with(|| Arc::new(audience(doc))).clone()
+        });
+        let ordered: Vec<Arc<Audience>> = ordered.collect();
+        // Now and then the audiences that stayed the same come in a table of their own.
+        let audiences =
+            if docs.n.is_multiple_of(3) { Audiences::new(ordered) } else { Audiences::renewed(before, ordered) };
+        *before = audiences.clone();
+        let flows = docs.iter(SANDBOX, Collection::Flow).map(|d| Arc::new(flow(d, &audiences))).collect();
+        SandboxPlan {
+            namespaces: namespaces(),
+            merge_policies: vec![policy()],
+            audiences,
+            flows,
+            ..SandboxPlan::default()
+        }
+    }
+}
+
+fn audience(doc: &model::Doc) -> Audience {
+    let pql = doc.body["pql"].as_str().expect("text").to_owned();
+    let spec = AudienceDoc { id: doc.id.clone(), pql, opt_out: doc.body["optOut"] == true };
+    Audience {
+        no: AudienceNo(doc.no),
+        id: doc.id.clone(),
+        name: doc.id.clone(),
+        query: spec.query(),
+        changed_n: doc.changed_n,
+        policy: 0,
+        exclude_opt_out: spec.opt_out,
+        created: doc.created_at,
+        updated: doc.updated_at,
+    }
 }
 
 fn flow(doc: &model::Doc, audiences: &Audiences) -> FlowPlan {
@@ -185,18 +213,21 @@ pub(crate) struct Machine {
     pub(crate) clock: Clock,
     pub(crate) partitions: u16,
     pub(crate) workers: usize,
+    /// Room for profiles in memory.
+    pub(crate) cache_bytes: usize,
     engine: Option<Engine>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Machine {
-    pub(crate) fn new(partitions: u16, workers: usize) -> Machine {
+    pub(crate) fn new(partitions: u16, workers: usize, cache_bytes: usize, start: Timestamp) -> Machine {
         let mut machine = Machine {
             log: Arc::new(MemoryLog::new()),
             store: Arc::new(MemoryStore::new()),
-            clock: Clock::manual(START),
+            clock: Clock::manual(start),
             partitions,
             workers,
+            cache_bytes,
             engine: None,
             runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
         };
@@ -205,7 +236,8 @@ impl Machine {
     }
 
     fn open(&mut self) {
-        self.engine = Some(open(&self.log, &self.store, &self.clock, self.partitions, self.workers));
+        let size = (self.partitions, self.workers, self.cache_bytes);
+        self.engine = Some(open(&self.log, &self.store, &self.clock, size));
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -225,14 +257,17 @@ impl Machine {
         self.open();
     }
 
-    /// Makes the rows anew from the log alone and asserts that they are the same.
-    pub(crate) fn rebuild_and_compare(&mut self, what: &str) {
+    /// Makes the rows anew from the log alone, with another room for profiles, and asserts that they are the same.
+    pub(crate) fn rebuild_and_compare(&mut self, what: &str, cache_bytes: usize) {
         self.settle();
+        self.engine = None;
+        // A tick for a timer that was set anew meanwhile may be in the log and not applied.
+        self.open();
         self.engine = None;
         let before = self.log.bytes();
         let fresh = Arc::new(MemoryStore::new());
         let clock = Clock::manual(self.clock.now());
-        drop(open(&self.log, &fresh, &clock, self.partitions, 1));
+        drop(open(&self.log, &fresh, &clock, (self.partitions, 1, cache_bytes)));
         assert_eq!(self.log.bytes(), before, "{what}: a rebuild appends nothing to the log");
         if let Some(d) = store::compare(&*self.store, &*fresh).expect("compare") {
             let text = |row: &Option<Vec<u8>>| {
@@ -313,14 +348,16 @@ impl Machine {
     }
 }
 
-fn open(log: &Arc<MemoryLog>, store: &Arc<MemoryStore>, clock: &Clock, partitions: u16, workers: usize) -> Engine {
+/// The size: partitions, workers, room for profiles.
+fn open(log: &Arc<MemoryLog>, store: &Arc<MemoryStore>, clock: &Clock, size: (u16, usize, usize)) -> Engine {
+    let (partitions, workers, cache_bytes) = size;
     let options = Options {
         partitions,
         workers,
-        cache_bytes: 20_000,
+        cache_bytes,
         backlog_bytes_max: u64::MAX,
         follow_time: true,
         on_export: Arc::new(|_, _| {}),
     };
-    Engine::open(log.clone(), store.clone(), clock.clone(), Box::new(TestCompiler), options).expect("opened")
+    Engine::open(log.clone(), store.clone(), clock.clone(), Box::new(TestCompiler::default()), options).expect("opened")
 }

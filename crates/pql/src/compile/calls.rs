@@ -22,17 +22,22 @@ impl Compiler {
         match function.code {
             Code::Plain(code) => self.plain(function, code, args, &expr.span),
             Code::Form(form) => self.form(form, function, args, &expr.span),
+            Code::Refused(reason) => {
+                self.fault(Kind::Unsupported, &expr.span, reason);
+                FAULTY
+            }
         }
     }
 
     fn arity(&mut self, function: &Function, name: &Ident, given: usize) -> bool {
         let most = if function.variadic { usize::MAX } else { function.params.len() };
-        if (function.required..=most).contains(&given) {
+        let required = function.required();
+        if (required..=most).contains(&given) {
             return true;
         }
         let named = function.params.iter().enumerate();
         let names: Vec<String> =
-            named.map(|(i, p)| if i < function.required { p.name.into() } else { format!("{}?", p.name) }).collect();
+            named.map(|(i, p)| if i < required { p.name.into() } else { format!("{}?", p.name) }).collect();
         let more = if function.variadic { ", …" } else { "" };
         let message = format!("`{}` does not take {given} argument{}", name.text, if given == 1 { "" } else { "s" });
         let hint = format!("it is `{}({}{more})`; the first can also stand before a dot", name.text, names.join(", "));
@@ -45,7 +50,13 @@ impl Compiler {
         let (node, ty) = self.lower(expr);
         let parameter = function.params[at.min(function.params.len() - 1)];
         if takes(parameter.takes, &ty) {
-            return (node, ty);
+            let fault = match &expr.kind {
+                ExprKind::Text(text) => functions::constant_fault(parameter.takes, text),
+                _ => None,
+            };
+            let Some((kind, message)) = fault else { return (node, ty) };
+            self.fault(kind, &expr.span, message);
+            return FAULTY;
         }
         let (what, given) = (wanted(parameter.takes), ty.describe());
         let message = format!("`{}` of `{}` is {what}, this is {given}", parameter.name, function.name);
@@ -57,13 +68,12 @@ impl Compiler {
         let lowered: Vec<Typed> = args.iter().enumerate().map(|(i, arg)| self.argument(function, i, arg)).collect();
         let first = lowered.first().map_or(Ty::ANY, |(_, ty)| ty.clone());
         let (nodes, _): (Vec<Node>, Vec<Ty>) = lowered.into_iter().unzip();
-        self.time |= function.name.starts_with("current");
-        self.ignores_year |=
-            matches!(function.name, "currentMonth" | "currentDayOfMonth" | "getMonth" | "getDayOfMonth");
+        self.time |= function.clock;
+        self.ignores_year |= function.ignores_year;
         if function.name == "date" {
             return self.date(nodes, code, span);
         }
-        (Node::Call { code, args: nodes.into() }, result(function.result, &first))
+        (Node::Call { name: function.name, code, args: nodes.into() }, result(function.result, &first))
     }
 
     /// A constant day is made here, or refused.
@@ -78,7 +88,7 @@ impl Compiler {
                 }
             };
         }
-        (Node::Call { code, args: nodes.into() }, Ty::DATE)
+        (Node::Call { name: "date", code, args: nodes.into() }, Ty::DATE)
     }
 
     fn form(&mut self, form: Form, function: &Function, args: &[Expr], span: &Range<usize>) -> Typed {
@@ -113,11 +123,8 @@ impl Compiler {
             Form::InSegment => match &args[0].kind {
                 ExprKind::Text(id) => (Node::InSegment(id.clone()), Ty::BOOLEAN),
                 _ => {
-                    self.fault(
-                        Kind::Unsupported,
-                        &args[0].span,
-                        "`inSegment` with anything but a string is not supported yet",
-                    );
+                    let message = "`inSegment` takes the id of a segment as a string literal";
+                    self.fault(Kind::Unsupported, &args[0].span, message);
                     FAULTY
                 }
             },
@@ -170,10 +177,11 @@ impl Compiler {
         if let ExprKind::Name(name) = &args[1].kind
             && self.scope.variable(name).is_none()
             && types::member(&item, name).is_none_or(|ty| ty == Type::Any)
-            && let Some(Function { required: 1, code: Code::Plain(code), result: gives, .. }) = functions::find(name)
+            && let Some(Function { name: function, code: Code::Plain(code), result: gives, .. }) =
+                functions::find(name).filter(|f| f.required() == 1)
         {
             let slot = self.scope.slot();
-            let body = Node::Call { code: *code, args: Box::new([Node::Slot(slot)]) };
+            let body = Node::Call { name: function, code: *code, args: Box::new([Node::Slot(slot)]) };
             let each = Box::new(Each { source, slot, body });
             return (Node::MapNamed { each, name: name.clone() }, Ty::array(result(*gives, &Ty::Of(item)).known()));
         }
@@ -225,12 +233,8 @@ impl Compiler {
         let function = functions::find("like").expect("`like` is a function");
         let (text, _) = self.argument(function, 0, text);
         let ExprKind::Text(literal) = &pattern.kind else {
-            self.fault(
-                Kind::Unsupported,
-                &pattern.span,
-                "a pattern of `like` that is no string literal is not supported yet",
-            );
-            return FAULTY;
+            let args = Box::new([text, self.argument(function, 1, pattern).0]);
+            return (Node::Call { name: "like", code: functions::like_of_data, args }, Ty::BOOLEAN);
         };
         match pattern::Like::new(literal) {
             Ok(like) => (Node::Like { text: Box::new(text), pattern: Box::new(like) }, Ty::BOOLEAN),
@@ -243,30 +247,27 @@ impl Compiler {
 
     fn regex(&mut self, form: Form, function: &Function, args: &[Expr]) -> Typed {
         let (text, _) = self.argument(function, 0, &args[0]);
-        let text = Box::new(text);
-        let ExprKind::Text(literal) = &args[1].kind else {
-            self.fault(
-                Kind::Unsupported,
-                &args[1].span,
-                "a regular expression that is no string literal is not supported yet",
-            );
-            return FAULTY;
-        };
-        let regex = match pattern::regex(literal) {
-            Ok(regex) => Box::new(regex),
-            Err(message) => {
-                self.fault(Kind::Regex, &args[1].span, format!("this regular expression does not compile: {message}"));
-                return FAULTY;
-            }
-        };
-        if form == Form::Matches {
-            return (Node::Matches { text, regex }, Ty::BOOLEAN);
-        }
+        let (pattern, _) = self.argument(function, 1, &args[1]);
         let group = match args.get(2) {
             Some(group) => self.argument(function, 2, group).0,
             None => Node::Int(1),
         };
-        (Node::RegexGroup { text, regex, group: Box::new(group) }, Ty::TEXT)
+        let regex = match &args[1].kind {
+            ExprKind::Text(literal) => pattern::Regex::new(literal).ok().map(Box::new),
+            _ => None,
+        };
+        match (regex, form) {
+            (Some(regex), Form::Matches) => (Node::Matches { text: Box::new(text), regex }, Ty::BOOLEAN),
+            (Some(regex), _) => (Node::RegexGroup { text: Box::new(text), regex, group: Box::new(group) }, Ty::TEXT),
+            (None, Form::Matches) => {
+                let args = Box::new([text, pattern]);
+                (Node::Call { name: "matches", code: functions::matches_of_data, args }, Ty::BOOLEAN)
+            }
+            (None, _) => {
+                let args = Box::new([text, pattern, group]);
+                (Node::Call { name: "regexGroup", code: functions::group_of_data, args }, Ty::TEXT)
+            }
+        }
     }
 }
 
@@ -277,6 +278,7 @@ fn result(gives: Gives, first: &Ty) -> Ty {
         Gives::Number => Ty::NUMBER,
         Gives::Text => Ty::TEXT,
         Gives::Date => Ty::DATE,
+        Gives::Time => Ty::TIME,
         Gives::Texts => Ty::array(Type::String),
         Gives::First => first.clone(),
         Gives::Item => match first {

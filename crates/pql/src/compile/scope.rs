@@ -4,6 +4,7 @@ use super::{Compiler, FAULTY, Typed};
 use crate::ast::{Expr, ExprKind, Ident};
 use crate::check::nearest;
 use crate::diagnostic::Kind;
+use crate::method::dotted;
 use crate::node::Node;
 use crate::types::{self, Ty};
 use model::{SmolStr, Type};
@@ -175,7 +176,7 @@ impl Compiler {
         }
         let path: Box<[SmolStr]> = names.iter().map(|name| name.text.clone()).collect();
         if matches!(node, Node::Profile) {
-            self.paths.push(SmolStr::from(path.join(".")));
+            self.paths.push(dotted(&path));
         }
         let is_time = types::is_time(&known);
         let node = match node {

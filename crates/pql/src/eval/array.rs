@@ -273,8 +273,17 @@ fn key_text(key: &V<'_>) -> Option<SmolStr> {
     })
 }
 
+/// Tells values apart that are equal in order: 1 and 1.0, 0.0 and -0.0, a day and its first instant.
+fn form(value: &V<'_>) -> u8 {
+    match value {
+        V::Double(n) if n.is_sign_negative() => 2,
+        V::Double(_) | V::Date(_) => 1,
+        _ => 0,
+    }
+}
+
 /// An aggregation under way.
-struct Folded<'a> {
+pub(crate) struct Folded<'a> {
     fold: Fold,
     count: i64,
     whole: i128,
@@ -284,11 +293,11 @@ struct Folded<'a> {
 }
 
 impl<'a> Folded<'a> {
-    fn new(fold: Fold) -> Folded<'a> {
+    pub(crate) fn new(fold: Fold) -> Folded<'a> {
         Folded { fold, count: 0, whole: 0, exact: None, best: V::Null }
     }
 
-    fn take(&mut self, item: V<'a>) {
+    pub(crate) fn take(&mut self, item: V<'a>) {
         match self.fold {
             Fold::Count => self.count += i64::from(!item.is_null()),
             Fold::CountWithNull => self.count += 1,
@@ -309,15 +318,20 @@ impl<'a> Folded<'a> {
         }
     }
 
-    /// Keeps the item if it stands before the best; items without an order are skipped.
+    /// Keeps the item if it stands before the best; items without an order are skipped. Of equal ones the form
+    /// decides, so that the order in which they come can not matter.
     fn keep(&mut self, item: V<'a>, wanted: Ordering) {
         let ordered = item.as_f64().is_some() || item.as_str().is_some() || matches!(item, V::Time(_) | V::Date(_));
-        if ordered && (self.best.is_null() || sort_order(&item, &self.best) == wanted) {
+        if !ordered {
+            return;
+        }
+        let order = if self.best.is_null() { wanted } else { sort_order(&item, &self.best) };
+        if order == wanted || (order.is_eq() && form(&item) < form(&self.best)) {
             self.best = item;
         }
     }
 
-    fn finish(self) -> V<'a> {
+    pub(crate) fn finish(self) -> V<'a> {
         match self.fold {
             Fold::Count | Fold::CountWithNull | Fold::CountOnlyNull => V::Int(self.count),
             Fold::Min | Fold::Max => self.best,

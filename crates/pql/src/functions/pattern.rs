@@ -1,31 +1,102 @@
 //! Patterns: `like`, and regular expressions with a limit on their work (pql.md §9).
+//!
+//! In: a pattern and a text. Out: whether it fits. Always: the work is bounded. A regular expression that goes
+//! back too often counts as not matching, and `stopped` counts how often that happened in this process.
 
-use super::{Code, Form, Function, function};
-use fancy_regex::{Regex, RegexBuilder};
-
-pub(super) const FUNCTIONS: &[Function] = &[
-    function!("like"(text: Text, pattern: Text) 2 => Boolean, Code::Form(Form::Like),
-        "True if the whole text fits the pattern: `%` is any run, `_` one character.", r#""Dresden" like "Dres%""# => "true"),
-    function!("matches"(text: Text, regex: Text) 2 => Boolean, Code::Form(Form::Matches),
-        "True if some part of the text fits the regular expression.", r#""Dresden".matches("^D\\w+n$")"# => "true"),
-    function!("regexGroup"(text: Text, regex: Text, group: Number) 2 => Text, Code::Form(Form::RegexGroup),
-        "What a capture group (1 by default, 0 for all) took in the first match.",
-        r#""a@b.test".regexGroup("@(\\w+)", 1)"# => r#""b""#),
-];
+use model::SmolStr;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Backtracking steps after which a text counts as not matching.
 const STEPS_MAX: usize = 1_000_000;
 /// Memory for one compiled expression.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
+/// Longest expression.
+const PATTERN_BYTES_MAX: usize = 1 << 16;
+/// Expressions made of data that a thread keeps compiled.
+const KEPT_MAX: usize = 64;
 
-/// Compiles a regular expression.
-pub(crate) fn regex(pattern: &str) -> Result<Regex, String> {
-    let built = RegexBuilder::new(pattern)
-        .backtrack_limit(STEPS_MAX)
-        .delegate_size_limit(COMPILED_BYTES_MAX)
-        .delegate_dfa_size_limit(COMPILED_BYTES_MAX)
-        .build();
-    built.map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())
+static STOPPED: AtomicU64 = AtomicU64::new(0);
+
+/// How many matches were given up in this process because a regular expression took too many steps.
+pub fn stopped() -> u64 {
+    STOPPED.load(Ordering::Relaxed)
+}
+
+/// A compiled regular expression.
+#[derive(Debug, Clone)]
+pub(crate) struct Regex(fancy_regex::Regex);
+
+impl Regex {
+    /// Compiles; the error says what is wrong with the pattern.
+    pub(crate) fn new(pattern: &str) -> Result<Regex, String> {
+        if pattern.len() > PATTERN_BYTES_MAX {
+            return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
+        }
+        let built = fancy_regex::RegexBuilder::new(pattern)
+            .backtrack_limit(STEPS_MAX)
+            .delegate_size_limit(COMPILED_BYTES_MAX)
+            .delegate_dfa_size_limit(COMPILED_BYTES_MAX)
+            .build();
+        built.map(Regex).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())
+    }
+
+    /// A pattern that is data: compiled once in a while; `None` if it does not compile.
+    pub(crate) fn of_data(pattern: &str) -> Option<Rc<Regex>> {
+        thread_local!(static KEPT: RefCell<HashMap<SmolStr, Option<Rc<Regex>>>> = RefCell::default());
+        KEPT.with_borrow_mut(|kept| {
+            if let Some(known) = kept.get(pattern) {
+                return known.clone();
+            }
+            if kept.len() >= KEPT_MAX {
+                kept.clear();
+            }
+            let compiled = Regex::new(pattern).ok().map(Rc::new);
+            kept.insert(SmolStr::new(pattern), compiled.clone());
+            compiled
+        })
+    }
+
+    /// True if some part of the text fits.
+    pub(crate) fn is_match(&self, text: &str) -> bool {
+        self.0.is_match(text).unwrap_or_else(|_| {
+            STOPPED.fetch_add(1, Ordering::Relaxed);
+            false
+        })
+    }
+
+    /// What a group took in the first match.
+    pub(crate) fn group<'t>(&self, text: &'t str, group: usize) -> Option<&'t str> {
+        match self.0.captures(text) {
+            Ok(found) => found?.get(group).map(|part| part.as_str()),
+            Err(_) => {
+                STOPPED.fetch_add(1, Ordering::Relaxed);
+                None
+            }
+        }
+    }
+
+    /// The text with every match replaced by `by`, left to right; `None` beyond the limit of bytes.
+    pub(crate) fn replace_all(&self, text: &str, by: &str, bytes_max: usize) -> Option<String> {
+        let mut out = String::new();
+        let mut copied = 0;
+        for found in self.0.find_iter(text) {
+            let Ok(found) = found else {
+                STOPPED.fetch_add(1, Ordering::Relaxed);
+                return Some(text.to_owned());
+            };
+            out.push_str(&text[copied..found.start()]);
+            out.push_str(by);
+            copied = found.end();
+            if out.len() > bytes_max {
+                return None;
+            }
+        }
+        out.push_str(&text[copied..]);
+        (out.len() <= bytes_max).then_some(out)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +107,7 @@ enum Part {
 }
 
 /// A pattern of `like`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Like(Vec<Part>);
 
 impl Like {
@@ -108,7 +179,20 @@ mod tests {
 
     #[test]
     fn hostile_expressions_do_not_stall() {
-        let hostile = regex("(a+)+(?=b)\\1$").expect("compiles");
-        assert!(!hostile.is_match(&"a".repeat(5000)).unwrap_or(false));
+        let before = stopped();
+        let hostile = Regex::new("(a+)+(?=b)\\1$").expect("compiles");
+        let text = "a".repeat(5000);
+        assert!(!hostile.is_match(&text));
+        assert_eq!(hostile.group(&text, 0), None);
+        assert_eq!(hostile.replace_all(&text, "", 1 << 20).as_deref(), Some(text.as_str()));
+        assert!(stopped() >= before + 3);
+    }
+
+    #[test]
+    fn patterns_of_data_are_kept_within_bounds() {
+        for n in 0..200 {
+            assert!(Regex::of_data(&format!("^a{n}$")).is_some_and(|re| re.is_match(&format!("a{n}"))));
+        }
+        assert!(Regex::of_data("(").is_none());
     }
 }

@@ -1,28 +1,53 @@
-//! Functions of dates and instants (pql.md §10); UTC.
+//! Functions of dates and instants (pql.md §10, §21); UTC.
 
-use super::{Code, Function, function};
+mod age;
+mod current_day_of_month;
+mod current_month;
+mod current_time_in_millis;
+mod current_year;
+mod date;
+mod date_diff;
+mod day_of_week;
+mod day_of_year;
+mod format_date;
+mod get_day_of_month;
+mod get_month;
+mod get_year;
+mod set_days;
+mod set_hours;
+mod to_utc;
+mod week_of_year;
+
+use super::Group;
 use crate::ast::Unit;
 use crate::calendar::Grid;
 use crate::eval::{Run, as_time};
 use crate::value::V;
-use model::time::{DAY_MS, civil_from_days, days_from_civil, days_in_month};
+use model::time::{DAY_MS, civil_from_days, days_from_civil};
 
-pub(super) const FUNCTIONS: &[Function] = &[
-    function!("currentMonth"() 0 => Integer, Code::Plain(|run, _| part(run, &V::Now, Unit::Month)),
-        "The month of now, from 1.", "currentMonth() in [1,2,3,4,5,6,7,8,9,10,11,12]" => "true"),
-    function!("currentYear"() 0 => Integer, Code::Plain(|run, _| part(run, &V::Now, Unit::Year)),
-        "The year of now.", "currentYear() > 1970" => "true"),
-    function!("currentDayOfMonth"() 0 => Integer, Code::Plain(|run, _| part(run, &V::Now, Unit::Day)),
-        "The day of the month of now, from 1.", "currentDayOfMonth() <= 31" => "true"),
-    function!("getMonth"(time: Time) 1 => Integer, Code::Plain(|run, a| part(run, &a[0], Unit::Month)),
-        "The month of an instant, from 1.", "date(2026, 3, 18).getMonth()" => "3"),
-    function!("getYear"(time: Time) 1 => Integer, Code::Plain(|run, a| part(run, &a[0], Unit::Year)),
-        "The year of an instant.", "date(2026, 3, 18).getYear()" => "2026"),
-    function!("getDayOfMonth"(time: Time) 1 => Integer, Code::Plain(|run, a| part(run, &a[0], Unit::Day)),
-        "The day of the month of an instant, from 1.", "date(2026, 3, 18).getDayOfMonth()" => "18"),
-    function!("date"(year: Number, month: Number, day: Number) 3 => Date, Code::Plain(|_, a| date(a)),
-        "A day; null if the calendar has no such day.", "date(2026, 2, 28)" => r#""2026-02-28""#),
-];
+pub(super) const GROUP: Group = Group {
+    name: "time",
+    summary: "Everything is in UTC. Text in ISO 8601 form counts as the date or instant that it means. `now`, `today`, `yesterday`, `tomorrow` are words of the language; `now()` is the same as `now`.",
+    functions: &[
+        current_month::FUNCTION,
+        current_year::FUNCTION,
+        current_day_of_month::FUNCTION,
+        current_time_in_millis::FUNCTION,
+        get_month::FUNCTION,
+        get_year::FUNCTION,
+        get_day_of_month::FUNCTION,
+        date::FUNCTION,
+        age::FUNCTION,
+        date_diff::FUNCTION,
+        day_of_week::FUNCTION,
+        day_of_year::FUNCTION,
+        week_of_year::FUNCTION,
+        format_date::FUNCTION,
+        set_days::FUNCTION,
+        set_hours::FUNCTION,
+        to_utc::FUNCTION,
+    ],
+};
 
 /// A part of a date. That of `now` changes when the next such part begins.
 fn part<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> V<'a> {
@@ -43,9 +68,58 @@ fn part<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> V<'a> {
     })
 }
 
-fn date<'a>(args: &[V<'a>]) -> V<'a> {
-    let (V::Int(year), V::Int(month), V::Int(day)) = (&args[0], &args[1], &args[2]) else { return V::Null };
-    let valid =
-        (1..=9999).contains(year) && (1..=12).contains(month) && (1..=days_in_month(*year, *month)).contains(day);
-    if valid { V::Date(days_from_civil(*year, *month, *day) * DAY_MS) } else { V::Null }
+/// What follows from the day (counted from 1970) that an instant lies in.
+fn of_day<'a>(run: &mut Run<'a>, time: &V<'a>, f: impl Fn(i64) -> i64) -> V<'a> {
+    let ms = match as_time(time) {
+        V::Time(ms) | V::Date(ms) => ms,
+        V::Now => {
+            run.flips(Grid::DAY.start(Grid::DAY.index(run.now) + 1));
+            run.now
+        }
+        _ => return V::Null,
+    };
+    V::Int(f(ms.div_euclid(DAY_MS)))
+}
+
+/// The instant that a value stands for; `now` is frozen, so what is made of it changes at once.
+fn settled<'a>(run: &mut Run<'a>, time: &V<'a>) -> Option<i64> {
+    let time = as_time(time);
+    match run.settle(time) {
+        V::Time(ms) | V::Date(ms) => Some(ms),
+        _ => None,
+    }
+}
+
+/// The value now of what grows or falls with time, and at most once within `horizon`. Its change is found by
+/// halving.
+fn moving(run: &mut Run<'_>, horizon: i64, f: impl Fn(i64) -> i64) -> i64 {
+    let value = f(run.now);
+    let (mut same, mut other) = (run.now, run.now + horizon);
+    if f(other) == value {
+        // A value that stays longer is looked at again then.
+        run.flips(other);
+        return value;
+    }
+    while other - same > 1 {
+        let middle = same + (other - same) / 2;
+        if f(middle) == value {
+            same = middle;
+        } else {
+            other = middle;
+        }
+    }
+    run.flips(other);
+    value
+}
+
+fn day_of_year(day: i64) -> i64 {
+    let (year, _, _) = civil_from_days(day);
+    day - days_from_civil(year, 1, 1) + 1
+}
+
+/// Year and week by ISO 8601.
+pub(super) fn iso_week(day: i64) -> (i64, i64) {
+    let thursday = day - (day + 3).rem_euclid(7) + 3;
+    let (year, _, _) = civil_from_days(thursday);
+    (year, (thursday - days_from_civil(year, 1, 1)) / 7 + 1)
 }

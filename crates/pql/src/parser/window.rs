@@ -12,7 +12,7 @@ impl Parser {
             let count = self.distance()?;
             let unit = self.unit()?;
             let Some(direction) = self.direction() else {
-                return self.unexpected("`before`, `after` or `from`");
+                return self.unexpected_or("`before`, `after` or `from`", &["before", "after", "from"]);
             };
             return Ok(Window::Distance { op, count, unit, direction, anchor: self.anchor()? });
         }

@@ -3,7 +3,9 @@
 use crate::audiences::{references, since};
 use crate::error::{Error, Kind};
 use crate::evaluation::{self, Obstacles};
+use crate::expression::{Expression, Format};
 use crate::fields::{Fields, check_name};
+use crate::lifecycle;
 use crate::merge_policies::{IdentityGraph, MergePolicy, PROFILE_CLASS, merge_policies};
 use crate::query::{Check, Checked};
 use model::{Caller, Collection, Doc, DocSet, SandboxId, SmolStr};
@@ -32,13 +34,34 @@ const KNOWN: &[&str] = &[
 /// How long exits are remembered; the only `ttlInDays` there is.
 const EXIT_KEPT_DAYS: u64 = 30;
 
+/// What an audience has beside its definition.
+pub(crate) struct Rest {
+    /// Its state.
+    pub(crate) lifecycle: SmolStr,
+    /// Its labels; `None` where none were ever given.
+    pub(crate) labels: Option<Json>,
+}
+
+impl Rest {
+    /// That of a new definition.
+    pub(crate) fn published() -> Rest {
+        Rest { lifecycle: lifecycle::PUBLISHED.into(), labels: None }
+    }
+
+    /// That of a stored audience.
+    pub(crate) fn of(doc: &Doc) -> Rest {
+        Rest { lifecycle: lifecycle::state(doc).into(), labels: doc.body.get("labels").cloned() }
+    }
+}
+
 /// The document of a definition, and warnings. `old` is what it replaces.
-pub(super) fn definition(
+pub(crate) fn definition(
     docs: &DocSet,
     caller: &Caller<'_>,
     check: &Check<'_>,
     old: Option<&Doc>,
     fields: &Fields<'_>,
+    rest: Rest,
 ) -> Result<(Json, Vec<String>), Error> {
     fields.only(KNOWN)?;
     fields.must_be("imsOrgId", caller.org)?;
@@ -47,9 +70,9 @@ pub(super) fn definition(
     check_name("name", name)?;
     refuse_taken_name(docs, caller.sandbox, old, name)?;
     check_schema(fields)?;
-    let text = expression(fields)?;
+    let expression = Expression::read(fields)?;
     let policy = policy(docs, caller.sandbox, fields)?;
-    let checked = check(text).map_err(Error::invalid)?;
+    let checked = check(&expression.text).map_err(Error::invalid)?;
     let warnings = check_references(docs, caller.sandbox, old, &checked.references)?;
     let profile_only = !checked.reads_events && checked.references.is_empty();
     let method = evaluation::choose(fields, &obstacles(docs, caller.sandbox, &checked, &policy))?;
@@ -57,7 +80,7 @@ pub(super) fn definition(
     if let Some(description) = fields.text("description")? {
         document["description"] = description.into();
     }
-    document["expression"] = json!({ "type": "PQL", "format": "pql/text", "value": text });
+    document["expression"] = expression.shown();
     document["mergePolicyId"] = policy.id.as_str().into();
     document["evaluationInfo"] = evaluation::info(method);
     if let Some(payload_schema) = fields.text("payloadSchema")? {
@@ -68,8 +91,16 @@ pub(super) fn definition(
         document["ttlInDays"] = days.into();
     }
     let ids: Vec<&str> = checked.references.iter().map(SmolStr::as_str).collect();
+    if let Some(labels) = rest.labels {
+        document["labels"] = labels;
+    }
+    document["lifecycleState"] = rest.lifecycle.as_str().into();
     document["_internal"] = json!({ "references": ids, "profileOnly": profile_only });
+    if let Format::Json = expression.format {
+        document["_internal"]["pql"] = expression.text.as_str().into();
+    }
     if let Some(old) = old
+        && lifecycle::state(old) == rest.lifecycle
         && means_the_same(&old.body, &document)
     {
         document["_internal"]["since"] = since(old).into();
@@ -104,25 +135,8 @@ fn check_schema(fields: &Fields<'_>) -> Result<(), Error> {
     }
 }
 
-/// The text of the query.
-fn expression<'a>(fields: &Fields<'a>) -> Result<&'a str, Error> {
-    let expression = fields.required_object("expression", "expression.", &["type", "format", "value"])?;
-    match expression.required_text("type")? {
-        "PQL" => {}
-        other => return Err(Error::field("expression.type", format_args!("must be `PQL`, is `{other}`"))),
-    }
-    match expression.required_text("format")? {
-        "pql/text" => {}
-        "pql/json" => {
-            return Err(Error::field("expression.format", "`pql/json` is not supported yet; use `pql/text`"));
-        }
-        other => return Err(Error::field("expression.format", format_args!("must be `pql/text`, is `{other}`"))),
-    }
-    expression.required_text("value")
-}
-
 /// The policy named, else the default one.
-fn policy(docs: &DocSet, sandbox: SandboxId, fields: &Fields<'_>) -> Result<MergePolicy, Error> {
+pub(crate) fn policy(docs: &DocSet, sandbox: SandboxId, fields: &Fields<'_>) -> Result<MergePolicy, Error> {
     const FIELD: &str = "mergePolicyId";
     let policies = merge_policies(docs, sandbox);
     let named = fields.text(FIELD)?;

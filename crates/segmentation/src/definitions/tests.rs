@@ -168,9 +168,13 @@ fn bad_bodies_are_refused_by_name() {
         (
             with("expression", expression("PQL", "pql/json")),
             400,
-            "expression.format: `pql/json` is not supported yet; use `pql/text`",
+            "expression.value: is not valid JSON: expected value at line 1 column 1",
         ),
-        (with("expression", expression("PQL", "text")), 400, "expression.format: must be `pql/text`, is `text`"),
+        (
+            with("expression", expression("PQL", "text")),
+            400,
+            "expression.format: must be `pql/text` or `pql/json`, is `text`",
+        ),
         (
             with("expression", json!({"type": "PQL", "format": "pql/text", "value": "oops"})),
             400,

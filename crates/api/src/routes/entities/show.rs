@@ -4,6 +4,7 @@ use super::ask::Ask;
 use super::events::{Cursor, Page};
 use super::{Found, Room};
 use engine::{SandboxPlan, StoredEvent};
+use model::membership::UPLOADED_FIELD;
 use model::{Identity, NamespaceId, SmolStr, Timestamp, Value};
 use profile::{AttributeMerge, Fragment, Graph, MergePolicy, Profile};
 use serde_json::{Value as Json, json};
@@ -45,6 +46,8 @@ pub(super) fn profile_entity(found: &Found, room: &Room<'_>, fields: &[Vec<Strin
 /// The attributes of a profile with the fields that the service keeps.
 pub(super) fn entity(profile: &Profile, policy: &MergePolicy, plan: &SandboxPlan, asked: Option<&Identity>) -> Value {
     let mut entity = profile::attributes(profile, policy, asked);
+    // Shown as memberships.
+    entity.take(UPLOADED_FIELD);
     let identities = identities(profile, policy, asked);
     entity.set(&["identityMap"], profile::identity_map(identities, &|id| plan.namespaces.code(id)));
     let memberships = engine::membership_map(profile, plan);

@@ -53,7 +53,7 @@ pub(in crate::server) async fn try_instance(
     let mut sources = Vec::with_capacity(profiles.len());
     for (at, profile) in profiles.iter().enumerate() {
         let source = SourceProfile::from_json(profile).map_err(|fault| refused(format!("profiles[{at}]: {fault}")))?;
-        sources.push(batching.instance.target(&source));
+        sources.push(batching.instance.target(source));
     }
     let mut secrets = secrets(&sdk, &place, &catalog, target).await.map_err(refused)?;
     let trials = delivery.try_batching(batching, &sources, access::fresh).await;

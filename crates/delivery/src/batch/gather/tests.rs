@@ -1,6 +1,7 @@
 //! Random worlds: changes come, shipments end in every way, and at the end the books balance.
 
 use super::*;
+use crate::port::BatchRecord;
 use model::{FlowNo, PartitionNo, Xid};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ fn change(seq: u64, profile: u8, created: i64, pieces: &[(u32, u64, u32)]) -> Ch
         profile: Xid([profile; 16]),
         lineage: Vec::new(),
         created: Timestamp(created),
+        note: Note::default(),
         pieces: pieces.iter().map(piece).collect(),
     }
 }

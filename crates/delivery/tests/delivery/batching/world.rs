@@ -412,11 +412,11 @@ impl Crowd {
             profile: profile(name),
             lineage: lineage.iter().copied().map(profile).collect(),
             created,
-            source: SourceProfile {
+            source: Arc::new(SourceProfile {
                 memberships: segments.iter().map(membership).collect(),
                 identities: told.ids.iter().map(|(n, id)| (SmolStr::new(n), id.into())).collect(),
                 attributes: model::Value::from(&json!({"export": number, "name": name_of(name)})),
-            },
+            }),
         });
         self.told.push(told);
         if let Some(delivery) = &self.delivery {

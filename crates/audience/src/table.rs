@@ -1,0 +1,318 @@
+//! All audiences of a sandbox, taken apart and indexed by what they read.
+//!
+//! Made once per change of the audiences. Equal series and equal atoms of different audiences are one. The indexes lead
+//! from an event type, an attribute path or a membership to exactly the audiences that a change of it can turn.
+
+use crate::Audience;
+use model::{AudienceNo, SmolStr, Timestamp, Value};
+use pql::World;
+use pql::incremental::{Atom, AtomKind, Keep, Rule, SeriesSpec};
+use rustc_hash::FxHashMap as HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// All audiences of a sandbox, in evaluation order. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Audiences {
+    table: Arc<Table>,
+}
+
+/// Where an opt-out stands (profile.md §4.3).
+pub(crate) const OPT_OUT: &str = "optOutConsentLevel.privacyOptOuts";
+/// Fields that the service adds to the attributes of a profile.
+const MEMBERSHIP_FIELD: &str = "segmentMembership";
+const IDENTITY_FIELD: &str = "identityMap";
+
+#[derive(Default)]
+pub(crate) struct Table {
+    /// Tells tables apart; what is kept of a profile belongs to one of them.
+    pub(crate) id: u64,
+    pub(crate) ordered: Vec<Arc<Audience>>,
+    by_id: HashMap<SmolStr, usize>,
+    by_no: HashMap<AudienceNo, usize>,
+    pub(crate) series: Vec<Arc<SeriesSpec>>,
+    pub(crate) keep: Vec<Keep>,
+    /// The most variables that a series needs.
+    pub(crate) slots: usize,
+    pub(crate) atoms: Vec<KnownAtom>,
+    /// By audience.
+    pub(crate) rules: Vec<Rule>,
+    /// By series: the atoms that read it, with its place in each.
+    pub(crate) read_by: Vec<Vec<(u32, u32)>>,
+    /// By series: the audiences with expressions over it.
+    pub(crate) feeds: Vec<Vec<u32>>,
+    series_of_type: HashMap<SmolStr, Vec<u32>>,
+    series_of_any: Vec<u32>,
+    /// Audiences that look at whole events, by the type they look for.
+    whole_of_type: HashMap<SmolStr, Vec<u32>>,
+    whole_of_any: Vec<u32>,
+    /// By merge policy: attribute paths with the audiences that read them.
+    pub(crate) paths: Vec<Vec<(SmolStr, Vec<u32>)>>,
+    /// By audience: those that ask for its membership.
+    pub(crate) dependents: Vec<Vec<u32>>,
+    /// Those that read memberships as a field.
+    pub(crate) of_membership_field: Vec<u32>,
+    /// Those that read identities as a field.
+    pub(crate) of_identity_field: Vec<u32>,
+    /// Those that hold for a profile of which nothing is known, or that time can turn.
+    pub(crate) of_nothing: Vec<u32>,
+    /// Those with expressions that time can turn.
+    pub(crate) timed: Vec<u32>,
+    /// By the position of the last change, latest first.
+    by_change: Vec<(u64, u32)>,
+}
+
+/// An atom with its place in the table.
+pub(crate) struct KnownAtom {
+    pub(crate) atom: Atom,
+    /// The numbers of its series in the table.
+    pub(crate) series: Vec<u32>,
+    /// Its answer while no event counts; of atoms that series decide.
+    pub(crate) without: bool,
+    /// The audiences whose rules name it.
+    pub(crate) readers: Vec<u32>,
+}
+
+impl Audiences {
+    /// Takes audiences that are already in evaluation order.
+    pub fn new(ordered: Vec<Arc<Audience>>) -> Audiences {
+        Audiences { table: Arc::new(Table::new(ordered)) }
+    }
+
+    /// The same as `new`; if these are the very audiences of `before`, so is the result.
+    pub fn renewed(before: &Audiences, ordered: Vec<Arc<Audience>>) -> Audiences {
+        let known = &before.table.ordered;
+        let same = known.len() == ordered.len() && known.iter().zip(&ordered).all(|(a, b)| Arc::ptr_eq(a, b));
+        if same { before.clone() } else { Audiences::new(ordered) }
+    }
+
+    pub(crate) fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// In evaluation order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Audience>> {
+        self.table.ordered.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.table.ordered.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.table.ordered.is_empty()
+    }
+
+    /// By id.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
+        self.table.by_id(id)
+    }
+
+    /// By number.
+    pub fn by_no(&self, no: AudienceNo) -> Option<&Arc<Audience>> {
+        self.table.by_no.get(&no).map(|i| &self.table.ordered[*i])
+    }
+
+    /// The place of a number in the evaluation order.
+    pub(crate) fn place(&self, no: AudienceNo) -> Option<u32> {
+        self.table.by_no.get(&no).map(|at| *at as u32)
+    }
+
+    /// Whether some audience can only be evaluated over whole events.
+    pub fn read_whole_events(&self) -> bool {
+        !self.table.whole_of_any.is_empty() || !self.table.whole_of_type.is_empty()
+    }
+
+    /// Whether some audience reads what the service adds to attributes: memberships and identities.
+    pub fn read_service_fields(&self) -> bool {
+        !self.table.of_membership_field.is_empty() || !self.table.of_identity_field.is_empty()
+    }
+
+    /// Those that changed after a position of the control stream, as audiences of their own; the others can only be
+    /// asked for their stored membership.
+    pub fn since(&self, n: u64) -> Audiences {
+        let changed = self.table.ordered.iter().filter(|a| a.changed_n > n).cloned().collect();
+        Audiences::new(changed)
+    }
+}
+
+impl Table {
+    fn new(ordered: Vec<Arc<Audience>>) -> Table {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut table = Table {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            by_id: ordered.iter().enumerate().map(|(i, a)| (a.id.clone(), i)).collect(),
+            by_no: ordered.iter().enumerate().map(|(i, a)| (a.no, i)).collect(),
+            dependents: vec![Vec::new(); ordered.len()],
+            ..Table::default()
+        };
+        let (mut series, mut atoms) = (HashMap::default(), HashMap::default());
+        for (at, audience) in ordered.iter().enumerate() {
+            let split = audience.query.split();
+            let numbers: Vec<usize> =
+                split.atoms.iter().map(|atom| table.atom(atom, at as u32, &mut series, &mut atoms)).collect();
+            table.rules.push(split.rule.renumbered(&|own| numbers[own]));
+            table.index_reads(at, audience);
+            table.by_change.push((audience.changed_n, at as u32));
+        }
+        table.ordered = ordered;
+        table.by_change.sort_by(|a, b| b.cmp(a));
+        table.index_atoms();
+        table.of_nothing = table.find_of_nothing();
+        table
+    }
+
+    pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
+        self.by_id.get(id).map(|i| &self.ordered[*i])
+    }
+
+    /// The number of an atom, new or known; notes who reads it.
+    fn atom(
+        &mut self,
+        atom: &Atom,
+        reader: u32,
+        series: &mut HashMap<String, u32>,
+        atoms: &mut HashMap<String, usize>,
+    ) -> usize {
+        let number = match atoms.get(atom.key()) {
+            Some(known) => *known,
+            None => {
+                let of = atom.series().iter().zip(atom.keep()).map(|(spec, keep)| self.add_series(spec, *keep, series));
+                let of = of.collect();
+                let (without, _) = atom.ask(0, &|_| None, Timestamp(0));
+                self.atoms.push(KnownAtom { atom: atom.clone(), series: of, without, readers: Vec::new() });
+                atoms.insert(atom.key().to_owned(), self.atoms.len() - 1);
+                self.atoms.len() - 1
+            }
+        };
+        let readers = &mut self.atoms[number].readers;
+        if readers.last() != Some(&reader) {
+            readers.push(reader);
+        }
+        number
+    }
+
+    fn add_series(&mut self, spec: &SeriesSpec, keep: Keep, known: &mut HashMap<String, u32>) -> u32 {
+        if let Some(number) = known.get(spec.key()) {
+            let kept = &mut self.keep[*number as usize];
+            *kept = kept.or(keep);
+            return *number;
+        }
+        let number = self.series.len() as u32;
+        match spec.event_types() {
+            Some(types) => {
+                types.iter().for_each(|t| self.series_of_type.entry(t.clone()).or_default().push(number));
+            }
+            None => self.series_of_any.push(number),
+        }
+        self.slots = self.slots.max(spec.slots());
+        self.series.push(Arc::new(spec.clone()));
+        self.keep.push(keep);
+        known.insert(spec.key().to_owned(), number);
+        number
+    }
+
+    fn index_reads(&mut self, at: usize, audience: &Audience) {
+        let at = at as u32;
+        let reads = audience.query.reads();
+        let mut paths: Vec<SmolStr> = reads.profile_paths.clone();
+        if audience.exclude_opt_out {
+            paths.push(SmolStr::new_static(OPT_OUT));
+        }
+        if self.paths.len() <= audience.policy {
+            self.paths.resize(audience.policy + 1, Vec::new());
+        }
+        for path in paths {
+            let root = path.split('.').next().unwrap_or_default();
+            match root {
+                MEMBERSHIP_FIELD => note(&mut self.of_membership_field, at),
+                IDENTITY_FIELD => note(&mut self.of_identity_field, at),
+                "" => {
+                    note(&mut self.of_membership_field, at);
+                    note(&mut self.of_identity_field, at);
+                }
+                _ => {}
+            }
+            let known = &mut self.paths[audience.policy];
+            match known.iter_mut().find(|(p, _)| *p == path) {
+                Some((_, readers)) => note(readers, at),
+                None => known.push((path, vec![at])),
+            }
+        }
+        for id in &reads.memberships {
+            if let Some(inner) = self.by_id.get(id) {
+                self.dependents[*inner].push(at);
+            }
+        }
+    }
+
+    fn index_atoms(&mut self) {
+        self.read_by = vec![Vec::new(); self.series.len()];
+        self.feeds = vec![Vec::new(); self.series.len()];
+        for (number, known) in self.atoms.iter().enumerate() {
+            for (own, series) in known.series.iter().enumerate() {
+                self.read_by[*series as usize].push((number as u32, own as u32));
+                if !known.atom.is_of_series() {
+                    self.feeds[*series as usize].extend(&known.readers);
+                }
+            }
+            if !known.atom.is_of_series() && known.atom.reads().time {
+                self.timed.extend(&known.readers);
+            }
+            if let AtomKind::Whole(_) = known.atom.kind() {
+                match known.atom.event_types() {
+                    Some(types) => {
+                        for name in types {
+                            self.whole_of_type.entry(name).or_default().extend(&known.readers);
+                        }
+                    }
+                    None => self.whole_of_any.extend(&known.readers),
+                }
+            }
+        }
+        for list in self.feeds.iter_mut().chain([&mut self.timed]) {
+            list.sort_unstable();
+            list.dedup();
+        }
+    }
+
+    fn find_of_nothing(&self) -> Vec<u32> {
+        let world = World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) };
+        let holds = |at: usize| {
+            let mut timed = false;
+            let holds = self.rules[at].holds(&mut |number| {
+                let known = &self.atoms[number];
+                timed |= !known.atom.is_of_series() && known.atom.reads().time;
+                known.atom.holds(&world, &|_| None).0
+            });
+            holds || timed
+        };
+        let membership = |at: usize| !self.ordered[at].query.reads().memberships.is_empty();
+        (0..self.ordered.len()).filter(|at| holds(*at) || membership(*at)).map(|at| at as u32).collect()
+    }
+
+    /// The series that an event of a type can belong to.
+    pub(crate) fn series_of(&self, event_type: Option<&str>) -> impl Iterator<Item = u32> {
+        let typed = event_type.and_then(|t| self.series_of_type.get(t)).into_iter().flatten();
+        typed.chain(&self.series_of_any).copied()
+    }
+
+    /// The audiences that an event of a type makes look at whole events.
+    pub(crate) fn whole_of(&self, event_type: Option<&str>) -> impl Iterator<Item = u32> {
+        let typed = event_type.and_then(|t| self.whole_of_type.get(t)).into_iter().flatten();
+        typed.chain(&self.whole_of_any).copied()
+    }
+
+    /// The audiences that changed after a position.
+    pub(crate) fn changed_after(&self, n: u64) -> impl Iterator<Item = u32> {
+        self.by_change.iter().take_while(move |(changed, _)| *changed > n).map(|(_, at)| *at)
+    }
+}
+
+fn note(list: &mut Vec<u32>, number: u32) {
+    if list.last() != Some(&number) {
+        list.push(number);
+    }
+}

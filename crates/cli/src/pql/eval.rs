@@ -1,0 +1,129 @@
+//! `rivermouth pql eval`: one query over one profile, or one case per line.
+
+use super::{query, read, schema};
+use crate::output;
+use clap::ArgMatches;
+use clock::Clock;
+use model::{Timestamp, Value};
+use pql::{Diagnostics, Person, Schema};
+use serde_json::{Map, Value as Json, json};
+use std::io::{BufRead, BufReader, Read, Write};
+
+pub(super) fn run(m: &ArgMatches) -> Result<(), String> {
+    let now = match m.get_one::<String>("now") {
+        Some(text) => {
+            Timestamp::parse_date_or_time(text).ok_or(format!("--now: a date-time is needed, given {text:?}"))?
+        }
+        None => Clock::system().now(),
+    };
+    let schema = schema(m)?;
+    if m.get_flag("jsonl") {
+        return lines(m, &schema, now);
+    }
+    let text = query(m)?;
+    let person = match m.get_one::<String>("profile") {
+        Some(path) if path == "-" && m.get_one::<String>("file").is_some_and(|file| file == "-") => {
+            return Err("query and profile cannot both be -".into());
+        }
+        Some(path) => {
+            let document = Value::from_json(read(path)?.as_bytes()).map_err(|e| format!("{path}: {e}"))?;
+            Person::of(document).map_err(|e| format!("{path}: {e}"))?
+        }
+        None => Person::of(Value::Object(Vec::new()))?,
+    };
+    let compiled = pql::compile(&text, &schema).map_err(|e| e.render(&text))?;
+    let outcome = person.at(now, |world| compiled.eval(world));
+    output::line(&pql::value_to_json(&outcome.value).to_string());
+    Ok(())
+}
+
+fn lines(m: &ArgMatches, schema: &Schema, now: Timestamp) -> Result<(), String> {
+    let path = m.get_one::<String>("file").map_or("-", String::as_str);
+    let source: Box<dyn Read> = if path == "-" {
+        Box::new(std::io::stdin().lock())
+    } else {
+        Box::new(std::fs::File::open(path).map_err(|e| format!("cannot read {path}: {e}"))?)
+    };
+    let mut input = BufReader::new(source);
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if input.read_until(b'\n', &mut line).map_err(|e| format!("cannot read {path}: {e}"))? == 0 {
+            break;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        // A closed pipe ends the run in good order.
+        if writeln!(out, "{}", answer(&line, schema, now)).is_err() {
+            return Ok(());
+        }
+        // Who waits for an answer before asking again gets it.
+        if input.buffer().is_empty() && out.flush().is_err() {
+            return Ok(());
+        }
+    }
+    let _ = out.flush();
+    Ok(())
+}
+
+/// What one case gives, as an object.
+pub(super) fn answer(line: &[u8], schema: &Schema, now: Timestamp) -> Json {
+    let refused = |id: Json, message: String| json!({"id": id, "error": {"kind": "input", "message": message}});
+    let case = match Value::from_json(line) {
+        Ok(case @ Value::Object(_)) => case,
+        Ok(_) => return refused(Json::Null, "a case is a JSON object".into()),
+        Err(error) => return refused(Json::Null, error.to_string()),
+    };
+    let id = case.get("id").to_json();
+    match evaluated(case, schema, now) {
+        Ok(Ok(value)) => json!({"id": id, "value": value}),
+        Ok(Err((text, faults))) => json!({"id": id, "error": error(&text, &faults)}),
+        Err(message) => refused(id, message),
+    }
+}
+
+type Refused = (String, Diagnostics);
+
+/// The outer error is a fault of the case itself.
+fn evaluated(mut case: Value, schema: &Schema, now: Timestamp) -> Result<Result<Json, Refused>, String> {
+    let Value::Str(text) = case.take("expr") else { return Err("/expr: a string is needed".into()) };
+    let now = match case.take("now") {
+        Value::Null => now,
+        Value::Int(ms) => Timestamp(ms),
+        Value::Str(at) => Timestamp::parse_date_or_time(&at).ok_or("/now: a date-time is needed")?,
+        _ => return Err("/now: a date-time or milliseconds since 1970 are needed".into()),
+    };
+    let profile = match case.take("profile") {
+        Value::Null => Value::Object(Vec::new()),
+        given => given,
+    };
+    let person =
+        Person::of(profile).map_err(|e| format!("/profile{}{e}", if e.starts_with('/') { "" } else { ": " }))?;
+    let compiled = match pql::compile(&text, schema) {
+        Ok(compiled) => compiled,
+        Err(faults) => return Ok(Err((text.to_string(), faults))),
+    };
+    Ok(Ok(pql::value_to_json(&person.at(now, |world| compiled.eval(world)).value)))
+}
+
+/// The first fault, and all of them under `all` if there are more.
+fn error(text: &str, faults: &Diagnostics) -> Json {
+    let one = |fault: &pql::Diagnostic| {
+        let (line, column) = fault.line_column(text);
+        let mut told = Map::new();
+        told.insert("kind".into(), fault.kind.name().into());
+        told.insert("message".into(), fault.message.as_str().into());
+        told.insert("line".into(), line.into());
+        told.insert("column".into(), column.into());
+        told.extend(fault.hint.iter().map(|hint| ("hint".to_owned(), Json::from(hint.as_str()))));
+        told
+    };
+    let mut told = one(faults.first());
+    let all: Vec<Json> = faults.iter().map(|fault| Json::Object(one(fault))).collect();
+    if all.len() > 1 {
+        told.insert("all".into(), all.into());
+    }
+    Json::Object(told)
+}

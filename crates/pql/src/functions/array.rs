@@ -1,0 +1,80 @@
+//! Functions of arrays (pql.md §11.1–§11.3, §21).
+
+mod average;
+mod bottom_n;
+mod count;
+mod count_only_null;
+mod count_with_null;
+mod distinct;
+mod distinct_count_with_null;
+mod filter;
+mod group_by;
+mod head;
+mod includes;
+mod intersection;
+mod intersects;
+mod is_in;
+mod map;
+mod max;
+mod min;
+mod not_in;
+mod subset_of;
+mod sum;
+mod superset_of;
+mod top_n;
+
+use super::Group;
+use crate::eval::Run;
+use crate::value::V;
+use model::SmolStr;
+use std::collections::HashSet;
+
+pub(super) const GROUP: Group = Group {
+    name: "array",
+    summary: "A null array is an empty one, except for membership and for the subset functions, which are false on null. Expressions for each item read its fields by their bare names, or are lambdas `(X) => …`.",
+    functions: &[
+        is_in::FUNCTION,
+        not_in::FUNCTION,
+        includes::FUNCTION,
+        intersects::FUNCTION,
+        intersection::FUNCTION,
+        subset_of::FUNCTION,
+        superset_of::FUNCTION,
+        distinct::FUNCTION,
+        head::FUNCTION,
+        filter::FUNCTION,
+        map::FUNCTION,
+        top_n::FUNCTION,
+        bottom_n::FUNCTION,
+        group_by::FUNCTION,
+        count::FUNCTION,
+        count_with_null::FUNCTION,
+        count_only_null::FUNCTION,
+        distinct_count_with_null::FUNCTION,
+        sum::FUNCTION,
+        average::FUNCTION,
+        min::FUNCTION,
+        max::FUNCTION,
+    ],
+};
+
+fn distinct_of<'a>(run: &mut Run<'a>, mut items: Vec<V<'a>>) -> V<'a> {
+    items.retain(|item| !item.is_null());
+    if items.iter().all(|item| item.as_str().is_some()) {
+        let mut known = HashSet::new();
+        items.retain(|item| known.insert(SmolStr::new(item.as_str().unwrap_or_default())));
+        return V::set(items);
+    }
+    let mut kept: Vec<V<'a>> = Vec::new();
+    for item in items {
+        if !kept.iter().any(|known| run.same(known, &item)) {
+            kept.push(item);
+        }
+    }
+    V::set(kept)
+}
+
+fn subset<'a>(run: &mut Run<'a>, part: &V<'a>, whole: &V<'a>) -> V<'a> {
+    let arrays = part.array_len().is_some() && whole.array_len().is_some();
+    V::Bool(arrays && run.contains_all(whole, part))
+}

@@ -1,0 +1,11 @@
+//! `keys`: the keys; they compare as a set.
+
+use crate::functions::{Function, Gives, Takes};
+use crate::value::V;
+
+pub(super) const FUNCTION: Function = Function {
+    params: &[Takes::Map.named("map")],
+    summary: "The keys; they compare as a set.",
+    examples: &[("identityMap.keys()", r#"["ECID","Email"]"#), ("{}.keys()", "[]"), ("nope.keys()", "[]")],
+    ..Function::plain("keys", Gives::Texts, |_, args| V::set(super::entries(&args[0], |key, _| key)))
+};

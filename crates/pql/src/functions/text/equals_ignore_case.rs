@@ -1,0 +1,17 @@
+//! `equalsIgnoreCase`: whether the texts are equal but for case.
+
+use crate::functions::{Function, Gives, Takes};
+
+pub(super) const FUNCTION: Function = Function {
+    params: &[Takes::Text.named("text"), Takes::Text.named("other")],
+    summary: "True if the texts are equal but for case.",
+    examples: &[
+        (r#"equalsIgnoreCase("Gold", "gOLD")"#, "true"),
+        (r#""LÓPEZ".equalsIgnoreCase("lópez")"#, "true"),
+        (r#""".equalsIgnoreCase("")"#, "true"),
+        (r#"nope.equalsIgnoreCase("a")"#, "false"),
+    ],
+    ..Function::plain("equalsIgnoreCase", Gives::Boolean, |_, args| {
+        super::both(args, |text, other| text.to_lowercase() == other.to_lowercase())
+    })
+};

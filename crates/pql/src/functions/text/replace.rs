@@ -1,0 +1,30 @@
+//! `replace`: the text with every occurrence of the part replaced; the part is plain text.
+
+use crate::eval::Run;
+use crate::functions::{Function, Gives, Takes};
+use crate::value::V;
+
+pub(super) const FUNCTION: Function = Function {
+    params: &[Takes::Text.named("text"), Takes::Text.named("part"), Takes::Text.named("by")],
+    summary: "The text with every occurrence of the part replaced; the part is plain text.",
+    examples: &[
+        (r#"replace("Hello John", "John", "Mark")"#, r#""Hello Mark""#),
+        (r#"replace("a.b.c", ".", "")"#, r#""abc""#),
+        (r#"replace("ab", "", "-")"#, r#""-a-b-""#),
+        (r#"nope.replace("a", "b")"#, "null"),
+        (r#""a".replace("a", nope)"#, "null"),
+    ],
+    ..Function::plain("replace", Gives::Text, replace)
+};
+
+fn replace<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let Some(by) = args[2].as_str() else { return V::Null };
+    super::two(args, |text, part| {
+        let found = text.matches(part).count();
+        if super::fits(found.saturating_mul(by.len()).saturating_add(text.len())) {
+            super::made(text.replace(part, by))
+        } else {
+            V::Null
+        }
+    })
+}

@@ -1,0 +1,21 @@
+//! Queries taken apart, so that an event costs what it changes and not what is stored.
+//!
+//! In: a compiled query. Out: its Boolean rule over *atoms*. An atom that reads events reads them through
+//! *series*: the samples of those events that satisfy a condition on the event alone, in order of time.
+//! A series takes an event once; windows, counts, sums and sequences are then found by searching its
+//! times, however many events it holds.
+//!
+//! Always: an atom gives the same answer as the query it was taken from gives over all events, to the
+//! bit. What can not be had from series (events joined with events, or with attributes) is an atom that
+//! reads whole histories: [`AtomKind::Whole`].
+
+mod atom;
+mod local;
+mod series;
+mod split;
+mod sum;
+
+pub use atom::{Atom, AtomKind, Lookup};
+pub use series::{Keep, Matcher, Series, SeriesSpec};
+pub(crate) use split::split;
+pub use split::{Rule, Split};

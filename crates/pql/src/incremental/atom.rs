@@ -1,0 +1,312 @@
+//! Atoms: the parts of a rule that are true or false by themselves.
+//!
+//! In: the series of a profile, and for some its attributes. Out: the answer, and the first later instant at which
+//! time alone may give another one. That instant is never too late; where finding the first one would cost a search,
+//! it is the next at which anything that was counted comes or goes.
+
+use super::series::{Keep, Sample, Series, SeriesSpec};
+use crate::ast::Comparison;
+use crate::calendar::{LIMIT, clamp};
+use crate::eval::{Kept, Run};
+use crate::method::Reads;
+use crate::node::{Fold, Node};
+use crate::occurs::Span;
+use crate::query::World;
+use crate::value::{EventView, V};
+use model::{SmolStr, Timestamp, Value};
+use std::ops::Range;
+
+/// Finds the series of a spec in what is kept of a profile; the number is the place of the spec in
+/// [`Atom::series`]. `None`: no event counted so far.
+pub type Lookup<'l> = &'l dyn Fn(usize) -> Option<&'l Series>;
+
+/// A part of a rule that is true or false by itself.
+#[derive(Debug, Clone)]
+pub struct Atom {
+    pub(super) key: String,
+    pub(super) series: Vec<SeriesSpec>,
+    pub(super) keep: Vec<Keep>,
+    pub(super) kind: AtomKind,
+    pub(super) reads: Reads,
+}
+
+/// How an atom is answered.
+#[derive(Debug, Clone)]
+pub enum AtomKind {
+    /// One aggregate against a constant.
+    Threshold(Threshold),
+    /// Events in order.
+    Sequence(Sequence),
+    /// An expression over attributes, memberships, the clock and aggregates.
+    Expression(Expression),
+    /// An expression over whole events.
+    Whole(Expression),
+}
+
+/// `aggregate op constant`
+#[derive(Debug, Clone)]
+pub struct Threshold {
+    pub(super) aggregate: Aggregate,
+    pub(super) op: Comparison,
+    pub(super) bound: Sample,
+    /// The same as "at least so many", perhaps negated, where it is one.
+    pub(super) at_least: Option<(usize, bool)>,
+}
+
+/// A fold over the samples of a series that lie in all of some windows.
+#[derive(Debug, Clone)]
+pub(super) struct Aggregate {
+    /// The place of its series in [`Atom::series`].
+    pub(super) series: usize,
+    pub(super) windows: Box<[Span]>,
+    pub(super) fold: Fold,
+}
+
+/// Steps in strictly increasing time, each in its own series and windows.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    pub(super) steps: Box<[(usize, Box<[Span]>)]>,
+}
+
+/// A node with the aggregates that it names.
+#[derive(Debug, Clone)]
+pub struct Expression {
+    pub(super) node: Node,
+    pub(super) slots: usize,
+    pub(super) aggregates: Box<[Aggregate]>,
+}
+
+/// An answer, and the first later instant at which time alone may give another one.
+type Answer = (bool, Option<i64>);
+
+impl Atom {
+    /// Equal for atoms that give the same answers.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The series that it reads.
+    pub fn series(&self) -> &[SeriesSpec] {
+        &self.series
+    }
+
+    /// What it needs of each.
+    pub fn keep(&self) -> &[Keep] {
+        &self.keep
+    }
+
+    /// How it is answered.
+    pub fn kind(&self) -> &AtomKind {
+        &self.kind
+    }
+
+    /// What it reads beside series: attributes, memberships, the clock, whole events.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Whether series alone decide it.
+    pub fn is_of_series(&self) -> bool {
+        matches!(self.kind, AtomKind::Threshold(_) | AtomKind::Sequence(_))
+    }
+
+    /// The answer of an atom that series alone decide (`false` for others), and the first later instant at which time
+    /// changes what the atom counts of one of its series. That instant follows from the series and `now` alone.
+    pub fn ask(&self, own: usize, lookup: Lookup<'_>, now: Timestamp) -> (bool, Option<Timestamp>) {
+        let now = clamp(now.0);
+        let (holds, change) = match &self.kind {
+            AtomKind::Threshold(threshold) => threshold.holds(lookup, now),
+            AtomKind::Sequence(sequence) => (sequence.holds(lookup, now), sequence.change(own, lookup, now)),
+            AtomKind::Expression(of) | AtomKind::Whole(of) => {
+                let aggregates = of.aggregates.iter().filter(|a| a.series == own);
+                let change = aggregates.filter_map(|a| lookup(own).and_then(|s| a.change(s, now))).min();
+                (false, change)
+            }
+        };
+        (holds, change.filter(|at| *at <= LIMIT).map(|at| Timestamp(at.max(now + 1))))
+    }
+
+    /// The answer of any atom, and the first later instant at which time alone may give another one by what is no
+    /// series: those tell theirs when they are [asked](Atom::ask). Only [`AtomKind::Whole`] looks at the events of
+    /// the world.
+    pub fn holds(&self, world: &World<'_>, lookup: Lookup<'_>) -> (bool, Option<Timestamp>) {
+        match &self.kind {
+            AtomKind::Threshold(_) | AtomKind::Sequence(_) => (self.ask(0, lookup, world.now).0, None),
+            AtomKind::Expression(of) | AtomKind::Whole(of) => {
+                let kept = OfSeries { aggregates: &of.aggregates, lookup };
+                let mut run = Run::new(world, of.slots).with_kept(&kept);
+                (run.truth(&of.node), run.flips_at())
+            }
+        }
+    }
+}
+
+/// Gives the aggregates of an expression.
+struct OfSeries<'s, 'l> {
+    aggregates: &'s [Aggregate],
+    lookup: Lookup<'l>,
+}
+
+impl Kept for OfSeries<'_, '_> {
+    fn value(&self, number: usize, now: i64) -> V<'static> {
+        match self.aggregates.get(number) {
+            Some(aggregate) => aggregate.value((self.lookup)(aggregate.series), now),
+            None => V::Null,
+        }
+    }
+}
+
+impl Threshold {
+    fn holds(&self, lookup: Lookup<'_>, now: i64) -> Answer {
+        let series = lookup(self.aggregate.series);
+        if let (Some((least, negated)), Some(series)) = (self.at_least, series)
+            && !self.aggregate.windows.is_empty()
+        {
+            let (reached, change) = self.aggregate.reaches(series, least, now);
+            return (reached != negated, change);
+        }
+        let value = self.aggregate.value(series, now);
+        let change = series.and_then(|series| self.aggregate.change(series, now));
+        let world = nothing();
+        let mut run = Run::new(&world, 0);
+        (run.compare_values(self.op, &value, &self.bound.value()), change)
+    }
+}
+
+/// A world in which there is nothing.
+fn nothing() -> World<'static> {
+    World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) }
+}
+
+impl Aggregate {
+    fn value(&self, series: Option<&Series>, now: i64) -> V<'static> {
+        let Some(series) = series else { return crate::eval::Folded::new(self.fold).finish() };
+        if self.windows.is_empty() {
+            return series.total(self.fold);
+        }
+        series.fold(self.fold, in_windows(&self.windows, series.times(), now))
+    }
+
+    /// When time changes what it counts.
+    fn change(&self, series: &Series, now: i64) -> Option<i64> {
+        if self.windows.is_empty() {
+            return None;
+        }
+        next_change(&self.windows, series.times(), now)
+    }
+
+    /// Whether there are so many, of samples that are never null. Times leave a window on its early side and come
+    /// in on its late side, so the one that decides is known.
+    fn reaches(&self, series: &Series, least: usize, now: i64) -> Answer {
+        let times = alive(&self.windows, series.times(), now);
+        let (low, high) = places(&self.windows, times, now);
+        let reached = high.saturating_sub(low) >= least;
+        if self.windows.iter().any(|w| w.folds()) {
+            return (reached, next_change(&self.windows, times, now));
+        }
+        // Not the one that would make up the number, but the next to come: the instant must not depend on when it
+        // is asked for. For the same reason one that comes is told while one that leaves decides: after it, another
+        // one does.
+        let of = |at: usize| times.get(at).and_then(|t| change_of(&self.windows, *t, now));
+        let change = match (least, reached) {
+            (0, _) => None,
+            (_, false) => of(low.max(high)),
+            (_, true) => of(high - least).map(|leaves| of(high).map_or(leaves, |comes| comes.min(leaves))),
+        };
+        (reached, change)
+    }
+}
+
+/// The times that lie in all windows.
+fn in_windows(windows: &[Span], times: &[i64], now: i64) -> Range<usize> {
+    let (low, high) = places(windows, times, now);
+    low.min(high)..high
+}
+
+/// The place of the first time that is too early for no window, and of the first that is too late for one; the second
+/// can stand before the first.
+fn places(windows: &[Span], times: &[i64], now: i64) -> (usize, usize) {
+    windows.iter().fold((0, times.len()), |(low, high), window| {
+        // Windows that hold two runs are never made part of an atom.
+        let of = window.places(times, now).unwrap_or((0, 0));
+        (low.max(of.0), high.min(of.1))
+    })
+}
+
+/// The age beyond which a time lies in all of the windows never again.
+fn age_max(windows: &[Span]) -> Option<i64> {
+    windows.iter().filter_map(|w| w.age_max()).min()
+}
+
+/// The times that are not too old to count. Older ones may be kept or not, so nothing must follow from them.
+fn alive<'t>(windows: &[Span], times: &'t [i64], now: i64) -> &'t [i64] {
+    let from = age_max(windows).map_or(0, |age| times.partition_point(|t| *t < now.saturating_sub(age)));
+    &times[from..]
+}
+
+/// The first instant at which a bound of one of the windows passes a time, or it gets too old to count.
+fn change_of(windows: &[Span], time: i64, now: i64) -> Option<i64> {
+    let too_old = age_max(windows).map(|age| time.saturating_add(age).saturating_add(1));
+    windows.iter().filter_map(|w| w.next_crossing(time, now)).chain(too_old).min()
+}
+
+/// The first instant at which any time comes or goes. Windows move on, so times leave on the early side and come in
+/// on the late side; at the end of a month a bound can also go back.
+fn next_change(windows: &[Span], times: &[i64], now: i64) -> Option<i64> {
+    let times = alive(windows, times, now);
+    // Where no time is in all windows, the next to come need not be the first that is too late: that one can be too
+    // early for good.
+    let (low, high) = places(windows, times, now);
+    let folds = windows.iter().any(|w| w.folds());
+    let back = |at: usize| at.checked_sub(1).filter(|_| folds);
+    let candidates = [Some(low), Some(low.max(high)), back(low), back(high)];
+    let of = |at: usize| times.get(at).and_then(|t| change_of(windows, *t, now));
+    candidates.into_iter().flatten().filter_map(of).min()
+}
+
+impl Sequence {
+    /// Windows are absolute, so the earliest fitting time for each step is the best one.
+    fn holds(&self, lookup: Lookup<'_>, now: i64) -> bool {
+        let mut after = i64::MIN;
+        self.steps.iter().all(|(number, windows)| {
+            let times = lookup(*number).map_or(&[][..], Series::times);
+            let range = in_windows(windows, times, now);
+            let first = times.partition_point(|t| *t <= after).max(range.start);
+            let found = times.get(first).filter(|_| first < range.end);
+            found.is_some_and(|time| {
+                after = *time;
+                true
+            })
+        })
+    }
+
+    /// When time changes what its steps find in one of its series.
+    fn change(&self, own: usize, lookup: Lookup<'_>, now: i64) -> Option<i64> {
+        let times = lookup(own).map_or(&[][..], Series::times);
+        let steps = self.steps.iter().filter(|(number, windows)| *number == own && !windows.is_empty());
+        steps.filter_map(|(_, windows)| next_change(windows, times, now)).min()
+    }
+}
+
+impl Expression {
+    /// Whether any of its aggregates reads a series.
+    pub fn has_aggregates(&self) -> bool {
+        !self.aggregates.is_empty()
+    }
+}
+
+/// What explanations show of an atom: its query text is not known any more.
+impl Atom {
+    /// The event types that it can depend on; `None` if all, or none at all.
+    pub fn event_types(&self) -> Option<Vec<SmolStr>> {
+        self.reads.event_types.clone()
+    }
+
+    /// Whether an event is one that the atom counts, and so which events speak for it.
+    pub fn counts(&self, event: &EventView) -> bool {
+        let world = nothing();
+        let slots = self.series.iter().map(SeriesSpec::slots).max().unwrap_or(0);
+        let mut matcher = super::series::Matcher::new(&world, event, slots);
+        self.series.iter().any(|spec| matcher.counts(spec))
+    }
+}

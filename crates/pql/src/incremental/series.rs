@@ -1,0 +1,377 @@
+//! Series: what is kept of a profile's events for all atoms that read the same ones.
+//!
+//! A [`SeriesSpec`] says which events count and what is sampled of each; a [`Series`] holds the samples of one
+//! profile in order of time. Always: a series holds what its spec gives for the events taken in, whatever their
+//! order of arrival, but for samples too old for every window that reads them.
+
+use super::sum::{Sum, narrow};
+use crate::eval::{Folded, Run};
+use crate::exact_sum::ExactSum;
+use crate::node::{Fold, Node};
+use crate::query::World;
+use crate::value::{EventView, V};
+use model::SmolStr;
+use std::ops::{ControlFlow, Range};
+
+/// Which events count, and what is sampled of them.
+#[derive(Debug, Clone)]
+pub struct SeriesSpec {
+    pub(super) key: String,
+    /// Conditions on the event in slot 0.
+    pub(super) conditions: Box<[Node]>,
+    pub(super) sampled: Sampled,
+    pub(super) slots: usize,
+    /// The only event types that can count; `None` if all can.
+    pub(super) types: Option<Vec<SmolStr>>,
+}
+
+/// What is sampled of an event.
+#[derive(Debug, Clone)]
+pub(super) enum Sampled {
+    /// That it is there.
+    Presence,
+    /// One value.
+    Value(Node),
+    /// Every item that the node streams.
+    Items(Node),
+}
+
+impl SeriesSpec {
+    /// Equal for specs that give the same samples.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The only event types that can count; `None` if all can.
+    pub fn event_types(&self) -> Option<&[SmolStr]> {
+        self.types.as_deref()
+    }
+
+    /// How many variables a [`Matcher`] needs for it.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+}
+
+/// What a series must keep for the atoms that read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Keep {
+    /// What is known of all samples together.
+    pub totals: bool,
+    /// Single samples up to this age in ms; `i64::MAX` for ever.
+    pub age_max: Option<i64>,
+    /// Running sums over single samples.
+    pub sums: bool,
+}
+
+impl Keep {
+    /// What serves both.
+    pub fn or(self, other: Keep) -> Keep {
+        Keep {
+            totals: self.totals || other.totals,
+            age_max: self.age_max.max(other.age_max),
+            sums: self.sums || other.sums,
+        }
+    }
+}
+
+/// One sampled value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Sample {
+    Null,
+    Int(i64),
+    Double(f64),
+    Text(SmolStr),
+    Time(i64),
+    Date(i64),
+    /// There, but of no kind that can be added up or ordered.
+    Other,
+}
+
+impl Sample {
+    fn of(value: &V<'_>) -> Sample {
+        match value {
+            V::Null => Sample::Null,
+            V::Int(n) => Sample::Int(*n),
+            V::Double(n) => Sample::Double(*n),
+            V::Str(s) => Sample::Text(SmolStr::new(s)),
+            V::Own(s) => Sample::Text(s.clone()),
+            V::Time(ms) => Sample::Time(*ms),
+            V::Date(ms) => Sample::Date(*ms),
+            _ => Sample::Other,
+        }
+    }
+
+    pub(super) fn value(&self) -> V<'_> {
+        match self {
+            Sample::Null => V::Null,
+            Sample::Int(n) => V::Int(*n),
+            Sample::Double(n) => V::Double(*n),
+            Sample::Text(s) => V::Str(s),
+            Sample::Time(ms) => V::Time(*ms),
+            Sample::Date(ms) => V::Date(*ms),
+            // Not null, not a number, without an order: all that folds ask.
+            Sample::Other => V::Bool(true),
+        }
+    }
+
+    fn owned(self) -> V<'static> {
+        match self {
+            Sample::Text(s) => V::Own(s),
+            Sample::Null => V::Null,
+            Sample::Int(n) => V::Int(n),
+            Sample::Double(n) => V::Double(n),
+            Sample::Time(ms) => V::Time(ms),
+            Sample::Date(ms) => V::Date(ms),
+            Sample::Other => V::Bool(true),
+        }
+    }
+}
+
+/// Samples one event by any number of specs.
+pub struct Matcher<'a> {
+    run: Run<'a>,
+    event: &'a EventView,
+}
+
+impl<'a> Matcher<'a> {
+    /// `slots`: the most that any spec needs. `world` has no profile, no events and no instant: specs read none.
+    pub fn new(world: &'a World<'a>, event: &'a EventView, slots: usize) -> Matcher<'a> {
+        Matcher { run: Run::new(world, slots.max(1)), event }
+    }
+
+    /// Whether the event satisfies the conditions of a spec.
+    pub fn counts(&mut self, spec: &'a SeriesSpec) -> bool {
+        self.run.set_slot(0, V::Event(self.event));
+        spec.conditions.iter().all(|c| self.run.truth(c))
+    }
+
+    fn samples(&mut self, spec: &'a SeriesSpec, take: &mut dyn FnMut(Sample)) {
+        match &spec.sampled {
+            Sampled::Presence => take(Sample::Other),
+            Sampled::Value(node) => {
+                let value = self.run.value(node);
+                take(Sample::of(&value));
+            }
+            Sampled::Items(node) => {
+                // The sink never breaks.
+                let _ = self.run.each(node, &mut |_, item| {
+                    take(Sample::of(&item));
+                    ControlFlow::Continue(())
+                });
+            }
+        }
+    }
+}
+
+/// The samples of one profile.
+#[derive(Debug, Clone, Default)]
+pub struct Series {
+    /// Ascending.
+    times: Vec<i64>,
+    /// Beside the times; empty where only presence is sampled.
+    samples: Vec<Sample>,
+    /// The sum up to and including each sample.
+    sums: Vec<Sum>,
+    /// The sum of what was dropped before the first.
+    dropped: Sum,
+    totals: Option<Box<Totals>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Totals {
+    samples: u64,
+    nulls: u64,
+    sum: Sum,
+    wide: Option<Box<ExactSum>>,
+    least: Option<Sample>,
+    greatest: Option<Sample>,
+}
+
+/// Dropped samples are worth a move of the rest beyond this.
+const DROP_MIN: usize = 32;
+
+impl Series {
+    /// Takes in the event of a matcher, for which the spec [counts](Matcher::counts). What is older than
+    /// `Keep::age_max` before `now` is dropped.
+    pub fn take<'a>(&mut self, matcher: &mut Matcher<'a>, spec: &'a SeriesSpec, keep: Keep, now: i64) {
+        let time = matcher.event.timestamp.0;
+        let presence = matches!(spec.sampled, Sampled::Presence);
+        matcher.samples(spec, &mut |sample| self.insert(time, sample, presence, keep, now));
+    }
+
+    fn insert(&mut self, time: i64, sample: Sample, presence: bool, keep: Keep, now: i64) {
+        if keep.totals {
+            self.totals.get_or_insert_default().add(&sample, presence);
+        }
+        let Some(age_max) = keep.age_max else { return };
+        let oldest = now.saturating_sub(age_max);
+        if time < oldest {
+            return;
+        }
+        let at = self.times.partition_point(|t| *t <= time);
+        if keep.sums {
+            self.insert_sum(at, &sample);
+        }
+        self.times.insert(at, time);
+        if !presence {
+            self.samples.insert(at, sample);
+        }
+        let old = self.times.partition_point(|t| *t < oldest);
+        if old >= DROP_MIN && old * 2 >= self.times.len() {
+            self.drop_first(old);
+        }
+    }
+
+    fn insert_sum(&mut self, at: usize, sample: &Sample) {
+        let mut term = Sum::default();
+        match sample {
+            Sample::Int(n) => term = Sum { count: 1, whole: i128::from(*n), ..term },
+            Sample::Double(n) => {
+                // What does not fit is found by its zero count when it is summed one by one.
+                let fitting = narrow(*n);
+                term = Sum { count: 1, doubles: 1, whole: 0, narrow: fitting.unwrap_or(0) };
+                if fitting.is_none() {
+                    term.doubles = WIDE;
+                }
+            }
+            _ => {}
+        }
+        let before = if at == 0 { self.dropped.clone() } else { self.sums[at - 1].clone() };
+        self.sums.insert(at, before);
+        for sum in &mut self.sums[at..] {
+            sum.count += term.count;
+            sum.doubles += term.doubles;
+            sum.whole += term.whole;
+            sum.narrow = sum.narrow.wrapping_add(term.narrow);
+        }
+    }
+
+    fn drop_first(&mut self, count: usize) {
+        self.times.drain(..count);
+        if !self.samples.is_empty() {
+            self.samples.drain(..count);
+        }
+        if !self.sums.is_empty() {
+            self.dropped = self.sums[count - 1].clone();
+            self.sums.drain(..count);
+        }
+    }
+
+    /// The times of single samples, ascending.
+    pub(super) fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// Bytes in memory, roughly.
+    pub fn bytes(&self) -> usize {
+        let samples = self.samples.capacity() * std::mem::size_of::<Sample>();
+        let sums = self.sums.capacity() * std::mem::size_of::<Sum>();
+        std::mem::size_of::<Series>() + self.times.capacity() * 8 + samples + sums + self.totals.iter().count() * 150
+    }
+
+    /// The value of a fold over all samples.
+    pub(super) fn total(&self, fold: Fold) -> V<'static> {
+        match &self.totals {
+            Some(totals) => totals.fold(fold),
+            None => Folded::new(fold).finish(),
+        }
+    }
+
+    /// The value of a fold over some of the single samples.
+    pub(super) fn fold(&self, fold: Fold, range: Range<usize>) -> V<'static> {
+        if self.samples.is_empty() {
+            let count = range.len() as i64;
+            return match fold {
+                Fold::Count | Fold::CountWithNull => V::Int(count),
+                _ => Folded::new(fold).finish(),
+            };
+        }
+        if let Fold::Sum | Fold::Average = fold
+            && let Some(sum) = self.sum(&range)
+        {
+            return sum_of(fold, &sum, None);
+        }
+        let mut folded = Folded::new(fold);
+        let samples = self.samples.get(range).unwrap_or(&[]);
+        samples.iter().for_each(|sample| folded.take(sample.value()));
+        own(folded.finish())
+    }
+
+    /// `None` where a term does not fit a running sum.
+    fn sum(&self, range: &Range<usize>) -> Option<Sum> {
+        if self.sums.len() != self.times.len() {
+            return None;
+        }
+        if range.is_empty() {
+            return Some(Sum::default());
+        }
+        let before = if range.start == 0 { &self.dropped } else { &self.sums[range.start - 1] };
+        let sum = self.sums[range.end - 1].since(before);
+        (sum.doubles < WIDE).then_some(sum)
+    }
+}
+
+/// Counted as doubles for one that does not fit: more than there can be of those that do.
+const WIDE: u64 = 1 << 40;
+
+impl Totals {
+    fn add(&mut self, sample: &Sample, presence: bool) {
+        self.samples += 1;
+        if presence {
+            return;
+        }
+        self.nulls += u64::from(*sample == Sample::Null);
+        match sample {
+            Sample::Int(n) => {
+                self.sum.count += 1;
+                self.sum.whole += i128::from(*n);
+            }
+            Sample::Double(n) => {
+                self.sum.count += 1;
+                self.sum.doubles += 1;
+                match narrow(*n).and_then(|n| self.sum.narrow.checked_add(n)) {
+                    Some(narrow) => self.sum.narrow = narrow,
+                    None => self.wide.get_or_insert_default().add(*n),
+                }
+            }
+            _ => {}
+        }
+        for (best, fold) in [(&mut self.least, Fold::Min), (&mut self.greatest, Fold::Max)] {
+            let mut folded = Folded::new(fold);
+            let known = best.take().unwrap_or(Sample::Null);
+            folded.take(known.value());
+            folded.take(sample.value());
+            let found = Sample::of(&folded.finish());
+            *best = (found != Sample::Null).then_some(found);
+        }
+    }
+
+    fn fold(&self, fold: Fold) -> V<'static> {
+        let best = |best: &Option<Sample>| best.clone().map_or(V::Null, Sample::owned);
+        match fold {
+            Fold::Count => V::Int((self.samples - self.nulls) as i64),
+            Fold::CountWithNull => V::Int(self.samples as i64),
+            Fold::CountOnlyNull => V::Int(self.nulls as i64),
+            Fold::Sum | Fold::Average => sum_of(fold, &self.sum, self.wide.as_deref()),
+            Fold::Min => best(&self.least),
+            Fold::Max => best(&self.greatest),
+        }
+    }
+}
+
+/// The value of a sum or an average, as folding one by one gives it.
+fn sum_of(fold: Fold, sum: &Sum, wide: Option<&ExactSum>) -> V<'static> {
+    match fold {
+        Fold::Average if sum.count == 0 => V::Null,
+        Fold::Average => V::double(sum.round(wide) / sum.count as f64),
+        _ => match i64::try_from(sum.whole) {
+            Ok(whole) if sum.doubles == 0 => V::Int(whole),
+            _ => V::double(sum.round(wide)),
+        },
+    }
+}
+
+fn own(value: V<'_>) -> V<'static> {
+    Sample::of(&value).owned()
+}

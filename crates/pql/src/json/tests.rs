@@ -1,0 +1,107 @@
+//! The published shapes, every shape of ours, scopes, refusals and limits of the JSON form.
+
+use super::*;
+use crate::parse;
+use serde_json::{Value as Json, json};
+
+fn written(text: &str) -> Json {
+    to_json(&parse(text).unwrap_or_else(|faults| panic!("{}", faults.render(text))))
+}
+
+fn read(json: &Json) -> String {
+    from_json(json).map_or_else(|faults| format!("refused {faults}"), |ast| ast.to_string())
+}
+
+#[test]
+fn published_shapes_are_exact() {
+    let text = r#"{"nodeType":"fnApply","fnName":"=","params":[{"nodeType":"fieldLookup","fieldName":"countryISO","object":{"nodeType":"fieldLookup","fieldName":"homeAddress","object":{"nodeType":"parameterReference","position":1}}},{"nodeType":"literal","literalType":"String","value":"US"}]}"#;
+    let json: Json = serde_json::from_str(text).expect("JSON");
+    assert_eq!(written(r#"homeAddress.countryISO = "US""#), json);
+    assert_eq!(read(&json), r#"homeAddress.countryISO = "US""#);
+    assert_eq!(
+        written(r#"x in ["female"]"#),
+        json!({"nodeType": "fnApply", "fnName": "in", "params": [
+            {"nodeType": "fieldLookup", "fieldName": "x", "object": {"nodeType": "parameterReference", "position": 1}},
+            {"nodeType": "literal", "literalType": "List", "value": ["female"]},
+        ]})
+    );
+}
+
+#[test]
+fn every_shape_reads_as_what_was_written() {
+    for (_, query) in SHAPES {
+        let json = written(query);
+        let ast = from_json(&json).unwrap_or_else(|faults| panic!("{query}: {faults}"));
+        assert_eq!(to_json(&ast), json, "{query}");
+        assert_eq!(ast.to_string(), parse(query).expect("parsed").to_string(), "{query}");
+    }
+}
+
+#[test]
+fn names_mean_the_same_in_every_scope() {
+    let parameter = json!({"nodeType": "parameterReference", "position": 1});
+    let field = |name: &str, object: &Json| json!({"nodeType": "fieldLookup", "fieldName": name, "object": object});
+    let filter =
+        |condition: Json| json!({"nodeType": "filter", "array": field("orders", &parameter), "condition": condition});
+    assert_eq!(read(&filter(field("price", &json!({"nodeType": "item"})))), "orders[price]");
+    assert_eq!(read(&filter(field("price", &parameter))), "orders[$1.price]");
+    assert_eq!(read(&filter(field("xEvent", &parameter))), "orders[xEvent]");
+    let hidden =
+        json!({"nodeType": "let", "name": "a", "value": field("b", &parameter), "body": field("a", &parameter)});
+    assert_eq!(read(&hidden), "let a = b in $1.a");
+    assert_eq!(
+        read(&json!({"nodeType": "literal", "literalType": "List", "value": [-1, 1.0, -2.5]})),
+        "[-1, 1.0, -2.5]"
+    );
+    assert_eq!(read(&json!({"nodeType": "literal", "literalType": "XDMObject", "value": "profile"})), "$1");
+}
+
+#[test]
+fn refusals_name_the_place() {
+    let literal = json!({"nodeType": "literal", "literalType": "Integer", "value": 1});
+    for (json, message) in [
+        (json!(7), "at the top: a node is needed, given a number"),
+        (json!({}), "at the top: the member `nodeType` is missing"),
+        (json!({"nodeType": "fnAply"}), "at the top: there is no nodeType `fnAply`; did you mean `fnApply`?"),
+        (
+            json!({"nodeType": "fnApply", "fnName": "=", "params": [literal, {"nodeType": "literal", "literalType": "String", "value": 1}]}),
+            "at /params/1: a literal of type String has another value than a number",
+        ),
+        (json!({"nodeType": "fnApply", "fnName": "=", "params": [literal]}), "at the top: `=` does not take 1 params"),
+        (json!({"nodeType": "variable", "name": "E"}), "at the top: there is no variable `E` here"),
+        (
+            json!({"nodeType": "fieldLookup", "fieldName": "a", "object": {"nodeType": "fieldLookup", "fieldName": "", "object": literal}}),
+            "at /object: \"\" is not a name",
+        ),
+        (
+            json!({"nodeType": "literal", "literalType": "Integer", "value": 1, "x": 2}),
+            "the member `x` has no meaning here",
+        ),
+        (
+            json!({"nodeType": "occurs", "time": literal, "window": {"windowType": "distance", "operator": "<=", "count": -1}}),
+            "at /window: `count` is a whole number from 0",
+        ),
+    ] {
+        let given = read(&json);
+        assert!(given.starts_with("refused") && given.contains(message), "{given}\n  expected {message}");
+    }
+}
+
+#[test]
+fn size_and_depth_are_bounded() {
+    // The macro copies what is nested; this moves it.
+    let node = |pairs: Vec<(&str, Json)>| Json::Object(pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect());
+    let mut deep = json!({"nodeType": "literal", "literalType": "Boolean", "value": true});
+    let mut path = json!({"nodeType": "parameterReference", "position": 1});
+    for _ in 0..2000 {
+        let params = Json::Array(vec![deep]);
+        deep = node(vec![("nodeType", "fnApply".into()), ("fnName", "not".into()), ("params", params)]);
+        path = node(vec![("nodeType", "fieldLookup".into()), ("fieldName", "a".into()), ("object", path)]);
+    }
+    assert!(read(&deep).contains("64 levels"));
+    assert!(read(&path).contains("1000 nodes"));
+    let long = json!({"nodeType": "literal", "literalType": "List", "value": vec![1; 2000]});
+    assert!(read(&long).contains("more than 1000 items"));
+    // Dropping nested values of JSON recurses: not our limit, but that of who made them.
+    std::mem::forget((deep, path));
+}
