@@ -227,7 +227,10 @@ impl Pass<'_> {
     /// Evaluates one audience; whether its membership changed.
     fn look(&mut self, profile: &mut Profile, state: &State, at: u32) -> bool {
         let audience = &*self.table.ordered[at as usize];
-        let Some(attributes) = self.input.attributes.get(audience.policy) else { return false };
+        let Some(attributes) = self.input.attributes.get(audience.policy) else {
+            profile.set_due(audience.no, None);
+            return false;
+        };
         let (holds, due) = holds(self.table, self.input, profile, state, at, attributes);
         if due.is_some() || profile.dues.as_ref().is_some_and(|dues| !dues.is_empty()) {
             profile.set_due(audience.no, due);

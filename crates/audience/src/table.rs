@@ -129,13 +129,6 @@ impl Audiences {
     pub fn read_service_fields(&self) -> bool {
         !self.table.of_membership_field.is_empty() || !self.table.of_identity_field.is_empty()
     }
-
-    /// Those that changed after a position of the control stream, as audiences of their own; the others can only be
-    /// asked for their stored membership.
-    pub fn since(&self, n: u64) -> Audiences {
-        let changed = self.table.ordered.iter().filter(|a| a.changed_n > n).cloned().collect();
-        Audiences::new(changed)
-    }
 }
 
 impl Table {

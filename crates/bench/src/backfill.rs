@@ -58,7 +58,7 @@ pub(crate) fn run() {
 /// before a step of the backfill delays it.
 fn beside_a_stream(site: &Site, profiles: u64, members: u64) {
     let active = ACTIVE.min(profiles);
-    site.touch(active);
+    touch(site, active);
     let pause = || std::thread::sleep(Duration::from_secs(STREAM_SECONDS));
     let (alone, ()) = streaming(site, &Stream { run: 1, active, rate: None }, pause);
     print(&format!("backfill: the stream alone, as fast as it is taken: {alone:.0} events/s"));
@@ -118,6 +118,13 @@ fn history(numbers: &Numbers, number: u64, is_member: bool, now: Timestamp) -> V
 const PURCHASE: &str = r#""eventType":"commerce.purchases","commerce":{"order":{"priceTotal":49.9,"currencyCode":"EUR"}},"productListItems":[{"SKU":"SKU-7","quantity":1}]"#;
 const VIEW: &str = r#""eventType":"web.webpagedetails.pageViews","web":{"webPageDetails":{"name":"page-3"}}"#;
 
+/// Lets everybody who is active look once, so that they are in memory.
+fn touch(site: &Site, active: u64) {
+    let body = |first: u64| views(site, &format!("touch-{first}"), |i| (first + i).min(active - 1));
+    crate::send(&site.world, &[(0..active).step_by(BODY_MESSAGES).map(body).collect()]);
+    wait_applied(&site.world);
+}
+
 /// Views of active people.
 struct Stream {
     /// Tells the events of streams apart.
@@ -164,19 +171,20 @@ fn send_views(site: &Site, stream: &Stream, lane: usize, stop: &AtomicBool) {
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
             next += step;
         }
-        let body = views(site, stream.active, random, &format!("view-{}-{lane}-{n}", stream.run));
+        let body = views(site, &format!("view-{}-{lane}-{n}", stream.run), |_| random.below(stream.active));
         testkit::block_on(crate::post(&client, &url, body.bytes));
     }
 }
 
-fn views(site: &Site, active: u64, random: &mut Random, name: &str) -> Body {
+/// A body of views that turn no member; `person` gives the number of who looked.
+fn views(site: &Site, name: &str, mut person: impl FnMut(u64) -> u64) -> Body {
     let mut text = String::from("{\"messages\":[");
     for i in 0..BODY_MESSAGES {
         let entity = json!({
             "_id": format!("{name}-{i}"),
             "timestamp": now().to_string(),
             "eventType": "web.webpagedetails.pageViews",
-            "identityMap": { "CRMID": [{ "id": known_id(random.below(active)), "primary": true }] },
+            "identityMap": { "CRMID": [{ "id": known_id(person(i as u64)), "primary": true }] },
             "web": { "webPageDetails": { "name": "page-3" } },
         });
         text.push_str(if i == 0 { "" } else { "," });

@@ -337,12 +337,16 @@ impl Window {
         std::iter::once(first).chain(second)
     }
 
-    fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Node)) {
+    pub(crate) fn each_anchor_mut(&mut self, f: &mut dyn FnMut(&mut Anchor)) {
         let (first, second) = match self {
             Window::Distance { anchor, .. } | Window::Side(_, anchor) | Window::On(anchor) => (anchor, None),
             Window::Between(a, b) => (a, Some(b)),
         };
-        std::iter::once(first).chain(second).for_each(|anchor| {
+        std::iter::once(first).chain(second).for_each(f);
+    }
+
+    fn each_child_mut(&mut self, f: &mut dyn FnMut(&mut Node)) {
+        self.each_anchor_mut(&mut |anchor| {
             if let Anchor::At(node) = anchor {
                 f(node);
             }

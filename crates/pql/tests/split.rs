@@ -58,6 +58,14 @@ fn sample_queries() {
         ),
         (r#"(Profile) => Profile.xEvent[eventType = "a"].count() > 1"#, "threshold"),
         (r#"$1.xEvent[eventType = "a"].count() > 1"#, "threshold"),
+        (
+            r#"chain(xEvent, timestamp, [A: WHAT(eventType = "a"), B: WHAT(eventType = "b") WHEN(<= 2 days after A), C: WHAT(n > 1) WHEN(between A and B)])"#,
+            "sequence",
+        ),
+        (
+            r#"chain(xEvent, timestamp, [A: WHAT(eventType = "a"), B: WHAT(eventType = "b") WHEN(between A and now)])"#,
+            "whole",
+        ),
         ("xEvent.commerce.abandons.value > 0", "threshold"),
         (r#"forall E from xEvent where E.eventType = "a" : E.total >= 45"#, "threshold"),
         (r#"xEvent[eventType = "a"].count() > loyalty.points"#, "aggregates"),

@@ -196,7 +196,12 @@ fn sequence(random: &mut Random) -> String {
         let what = local(random);
         let when = match random.below(3) {
             0 => String::new(),
-            1 if !steps.is_empty() && random.below(2) == 0 => " WHEN(<= 2 days after A)".to_owned(),
+            1 if !steps.is_empty() => {
+                let earlier = ["A", "B"][random.below(steps.len() as u64) as usize];
+                let window =
+                    random.pick(&["<= 2 days after", "> 1 day after", "< 6 hours after", "= 1 day after", "after"]);
+                format!(" WHEN({window} {earlier})")
+            }
             _ => format!(" WHEN({})", random.pick(WINDOWS)),
         };
         steps.push(format!("{name}: WHAT({what}){when}"));

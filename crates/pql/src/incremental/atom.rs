@@ -7,13 +7,14 @@
 use super::series::{Keep, Sample, Series, SeriesSpec};
 use crate::ast::Comparison;
 use crate::calendar::{LIMIT, clamp};
-use crate::eval::{Kept, Run};
+use crate::eval::{Kept, Run, STEPS_MAX};
 use crate::method::Reads;
 use crate::node::{Fold, Node};
-use crate::occurs::Span;
+use crate::occurs::{Moment, Span};
 use crate::query::World;
 use crate::value::{EventView, V};
 use model::{SmolStr, Timestamp, Value};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Finds the series of a spec in what is kept of a profile; the number is the place of the spec in
@@ -65,7 +66,29 @@ pub(super) struct Aggregate {
 /// Steps in strictly increasing time, each in its own series and windows.
 #[derive(Debug, Clone)]
 pub struct Sequence {
-    pub(super) steps: Box<[(usize, Box<[Span]>)]>,
+    pub(super) steps: Box<[Step]>,
+}
+
+/// One step of a sequence.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    /// The place of its series in [`Atom::series`].
+    pub(super) series: usize,
+    pub(super) windows: Box<[Span]>,
+    /// A window that stands at the times of earlier steps.
+    pub(super) tie: Option<Tie>,
+    /// Bit `i`: this step or a later one looks at the time of step `i`.
+    pub(super) reads: u8,
+}
+
+/// A window of which anchors are the times of earlier steps.
+#[derive(Debug, Clone)]
+pub(super) struct Tie {
+    /// With any instant in their place.
+    pub(super) span: Span,
+    /// The step at its first anchor, and at the second one of a range.
+    pub(super) from: Option<usize>,
+    pub(super) to: Option<usize>,
 }
 
 /// A node with the aggregates that it names.
@@ -265,26 +288,91 @@ fn next_change(windows: &[Span], times: &[i64], now: i64) -> Option<i64> {
 }
 
 impl Sequence {
-    /// Windows are absolute, so the earliest fitting time for each step is the best one.
     fn holds(&self, lookup: Lookup<'_>, now: i64) -> bool {
-        let mut after = i64::MIN;
-        self.steps.iter().all(|(number, windows)| {
-            let times = lookup(*number).map_or(&[][..], Series::times);
-            let range = in_windows(windows, times, now);
-            let first = times.partition_point(|t| *t <= after).max(range.start);
-            let found = times.get(first).filter(|_| first < range.end);
-            found.is_some_and(|time| {
-                after = *time;
-                true
-            })
-        })
+        let times = |step: &Step| lookup(step.series).map_or(&[][..], Series::times);
+        let found = self.steps.iter().map(|step| (times(step), in_windows(&step.windows, times(step), now)));
+        let mut search = Search {
+            steps: &self.steps,
+            found: found.collect(),
+            chosen: [i64::MIN; STEPS_MAX],
+            failed: HashSet::new(),
+            now,
+        };
+        search.from(0, i64::MIN)
     }
 
-    /// When time changes what its steps find in one of its series.
+    /// When time changes what its steps find in one of its series. Windows at other steps do not move.
     fn change(&self, own: usize, lookup: Lookup<'_>, now: i64) -> Option<i64> {
         let times = lookup(own).map_or(&[][..], Series::times);
-        let steps = self.steps.iter().filter(|(number, windows)| *number == own && !windows.is_empty());
-        steps.filter_map(|(_, windows)| next_change(windows, times, now)).min()
+        let steps = self.steps.iter().filter(|step| step.series == own && !step.windows.is_empty());
+        steps.filter_map(|step| next_change(&step.windows, times, now)).min()
+    }
+}
+
+/// The search for one time per step, strictly increasing. The earliest fitting time is the best one for a step that no
+/// later one looks at; for the others, states from which it failed are remembered.
+struct Search<'s> {
+    steps: &'s [Step],
+    /// By step: all times, and where those in its windows are.
+    found: Vec<(&'s [i64], Range<usize>)>,
+    chosen: [i64; STEPS_MAX],
+    failed: HashSet<(usize, i64, [i64; STEPS_MAX])>,
+    now: i64,
+}
+
+impl Search<'_> {
+    fn from(&mut self, at: usize, after: i64) -> bool {
+        let Some(step) = self.steps.get(at) else { return true };
+        let (times, range) = self.found[at].clone();
+        let range = match &step.tie {
+            None => range,
+            Some(tie) => {
+                let tied = in_windows(&[tie.at(&self.chosen)], times, self.now);
+                range.start.max(tied.start)..range.end.min(tied.end)
+            }
+        };
+        let mut read = [i64::MIN; STEPS_MAX];
+        for (i, slot) in read.iter_mut().enumerate().take(at).filter(|(i, _)| step.reads & 1 << i != 0) {
+            *slot = self.chosen[i];
+        }
+        let state = (at, after, read);
+        if step.reads != 0 && self.failed.contains(&state) {
+            return false;
+        }
+        let is_read = self.steps.get(at + 1).is_some_and(|later| later.reads & 1 << at != 0);
+        let mut next = times.partition_point(|t| *t <= after).max(range.start);
+        while next < range.end {
+            self.chosen[at] = times[next];
+            if self.from(at + 1, times[next]) {
+                return true;
+            }
+            if !is_read {
+                break;
+            }
+            next += times[next..].partition_point(|t| *t <= times[next]);
+        }
+        if step.reads != 0 {
+            self.failed.insert(state);
+        }
+        false
+    }
+}
+
+impl Tie {
+    /// The window, with the earlier steps at these times.
+    fn at(&self, chosen: &[i64; STEPS_MAX]) -> Span {
+        let moment = |step: Option<usize>, fixed: Moment| match step.and_then(|step| chosen.get(step)) {
+            Some(time) => Moment::Instant(clamp(*time)),
+            None => fixed,
+        };
+        match self.span {
+            Span::Distance { op, shift, unit, direction, anchor } => {
+                Span::Distance { op, shift, unit, direction, anchor: moment(self.from, anchor) }
+            }
+            Span::Side(direction, anchor) => Span::Side(direction, moment(self.from, anchor)),
+            Span::On(anchor) => Span::On(moment(self.from, anchor)),
+            Span::Between(from, to) => Span::Between(moment(self.from, from), moment(self.to, to)),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! From a compiled query to its rule over atoms.
 
-use super::atom::{Aggregate, Atom, AtomKind, Expression, Sequence, Threshold};
+use super::atom::{Aggregate, Atom, AtomKind, Expression, Sequence, Step, Threshold, Tie};
 use super::local::{Local, is_constant, is_local, is_time_of, reads_events, span};
 use super::series::{Keep, Sample, Sampled, SeriesSpec};
 use crate::ast::Comparison;
 use crate::method::{self, Reads};
-use crate::node::{Each, Fold, Generator, Node, Window};
+use crate::node::{self, Anchor, Each, Fold, Generator, Node, Window};
 use crate::occurs::Span;
 use crate::query::Query;
 use model::SmolStr;
@@ -473,7 +473,7 @@ fn constant(node: &Node) -> Option<Sample> {
     })
 }
 
-/// A chain over events whose steps look at nothing but their own event.
+/// A chain over events whose steps look at their own event, and of earlier steps at the time only.
 fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
     let Node::Chain(chain) = node else { return None };
     let (base, base_slot) = filtered_events(&chain.source)?;
@@ -482,24 +482,45 @@ fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
     }
     let mut parts = Parts::default();
     let mut steps = Vec::with_capacity(chain.steps.len());
-    for step in &chain.steps {
+    for (number, step) in chain.steps.iter().enumerate() {
         let mut local = Local { conditions: base.conditions.clone(), windows: base.windows.clone() };
         if base_slot != usize::MAX {
             local.conditions.iter_mut().for_each(|c| move_slot(c, base_slot, step.item_slot));
         }
-        if step.reads != 0 || !local.take(&step.what, step.item_slot) {
+        if !local.take(&step.what, step.item_slot) {
             return None;
         }
-        local.windows.extend(match &step.when {
-            Some(window) => Some(span(window)?),
-            None => None,
-        });
+        let mut tied = None;
+        if let Some(window) = &step.when {
+            match span(window) {
+                Some(span) => local.windows.push(span),
+                None => tied = Some(tie(window, &chain.steps[..number])?),
+            }
+        }
         let age_max = local.windows.iter().filter_map(|w| w.age_max()).min().unwrap_or(i64::MAX);
         let keep = Keep { totals: false, age_max: Some(age_max), sums: false };
         let windows: Box<[Span]> = local.windows.into();
-        steps.push((parts.series(spec(local.conditions, step.item_slot, Sampled::Presence), keep), windows));
+        let series = parts.series(spec(local.conditions, step.item_slot, Sampled::Presence), keep);
+        steps.push(Step { series, windows, tie: tied, reads: step.reads });
     }
     Some((Sequence { steps: steps.into() }, parts))
+}
+
+/// A window at the times of earlier steps; it must not move with the clock beside.
+fn tie(window: &Window, earlier: &[node::Step]) -> Option<Tie> {
+    let step = |anchor: &Anchor| match anchor {
+        Anchor::At(Node::Slot(slot)) => earlier.iter().position(|s| s.time_slot == *slot),
+        _ => None,
+    };
+    let steps: Vec<Option<usize>> = window.anchors().map(step).collect();
+    let mut fixed = window.clone();
+    fixed.each_anchor_mut(&mut |anchor| {
+        if step(anchor).is_some() {
+            *anchor = Anchor::At(Node::Time(0));
+        }
+    });
+    let span = span(&fixed).filter(|span| !span.moves())?;
+    Some(Tie { span, from: *steps.first()?, to: steps.get(1).copied().flatten() })
 }
 
 /// Puts what is kept in the place of every fold of events.
