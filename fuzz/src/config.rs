@@ -126,14 +126,14 @@ pub(crate) fn instance(design: Design, customer: &Json) -> Instance {
 fn compose(config: &DestinationConfig, server: &ServerConfig, customer: &Json, numbers: &mut dyn FnMut() -> u32) {
     let Ok(design) = Design::new(config, server) else { return };
     let times = design.times();
-    let profiles: Vec<TargetProfile> = sample::target_profiles(config, 3, NOW, numbers)
+    let profiles: Vec<Arc<TargetProfile>> = sample::target_profiles(config, 3, NOW, numbers)
         .iter()
-        .map(|profile| TargetProfile::from_json(profile, times).expect("a sample is a profile"))
+        .map(|profile| Arc::new(TargetProfile::from_json(profile, times).expect("a sample is a profile")))
         .collect();
     let instance = instance(design, customer);
     for profile in &profiles {
         for slice in instance.slices(profile) {
-            assert!(slice.users > 0 && !slice.entries().is_empty(), "a slice without users");
+            assert!(slice.users > 0 && !instance.entries(&[&slice]).is_empty(), "a slice without users");
             if let Ok(request) = instance.compose(&slice.group, &[&slice]) {
                 let one_line = |text: &str| !text.contains(['\r', '\n']);
                 assert!(request.headers.iter().all(|(name, value)| one_line(name) && one_line(value)));
