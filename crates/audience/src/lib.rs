@@ -15,7 +15,7 @@ mod table;
 
 pub use evaluate::{Changed, Evaluation, Flip, Input, Scratch, evaluate, is_opted_out};
 pub use state::State;
-pub use table::Audiences;
+pub use table::{Audiences, OPT_OUT};
 
 use model::{AudienceNo, SmolStr, Timestamp};
 

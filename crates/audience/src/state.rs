@@ -4,7 +4,7 @@
 //! at an instant, `raised` holds exactly the atoms whose answer then differs from that without any event.
 
 use crate::table::{Audiences, Table};
-use model::{Timestamp, Value};
+use model::Timestamp;
 use pql::incremental::{Matcher, Series};
 use pql::{EventView, World};
 
@@ -30,10 +30,6 @@ struct Held {
 /// An event that is about to be offered to series has this type.
 pub(crate) fn type_of(event: &EventView) -> Option<&str> {
     event.body.get("eventType").as_str()
-}
-
-fn no_world() -> World<'static> {
-    World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) }
 }
 
 impl State {
@@ -78,10 +74,10 @@ impl State {
 
     /// Adds an event to the series that it belongs to, and names these.
     pub(crate) fn offer(&mut self, table: &Table, event: &EventView, now: Timestamp, on: &mut dyn FnMut(u32)) {
-        let world = no_world();
+        let world = World::nothing();
         let mut matcher = Matcher::new(&world, event, table.slots);
         for number in table.series_of(type_of(event)) {
-            let spec = &*table.series[number as usize];
+            let spec = &table.series[number as usize];
             if matcher.counts(spec) {
                 let keep = table.keep[number as usize];
                 self.hold(number).take(&mut matcher, spec, keep, now.0);

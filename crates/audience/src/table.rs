@@ -4,7 +4,7 @@
 //! from an event type, an attribute path or a membership to exactly the audiences that a change of it can turn.
 
 use crate::Audience;
-use model::{AudienceNo, SmolStr, Timestamp, Value};
+use model::{AudienceNo, SmolStr, Timestamp};
 use pql::World;
 use pql::incremental::{Atom, AtomKind, Keep, Rule, SeriesSpec};
 use rustc_hash::FxHashMap as HashMap;
@@ -18,7 +18,7 @@ pub struct Audiences {
 }
 
 /// Where an opt-out stands (profile.md §4.3).
-pub(crate) const OPT_OUT: &str = "optOutConsentLevel.privacyOptOuts";
+pub const OPT_OUT: &str = "optOutConsentLevel.privacyOptOuts";
 /// Fields that the service adds to the attributes of a profile.
 const MEMBERSHIP_FIELD: &str = "segmentMembership";
 const IDENTITY_FIELD: &str = "identityMap";
@@ -30,7 +30,7 @@ pub(crate) struct Table {
     pub(crate) ordered: Vec<Arc<Audience>>,
     by_id: HashMap<SmolStr, usize>,
     by_no: HashMap<AudienceNo, usize>,
-    pub(crate) series: Vec<Arc<SeriesSpec>>,
+    pub(crate) series: Vec<SeriesSpec>,
     pub(crate) keep: Vec<Keep>,
     /// The most variables that a series needs.
     pub(crate) slots: usize,
@@ -64,7 +64,7 @@ pub(crate) struct Table {
 
 /// An atom with its place in the table.
 pub(crate) struct KnownAtom {
-    pub(crate) atom: Atom,
+    pub(crate) atom: Arc<Atom>,
     /// The numbers of its series in the table.
     pub(crate) series: Vec<u32>,
     /// Its answer while no event counts; of atoms that series decide.
@@ -164,7 +164,7 @@ impl Table {
     /// The number of an atom, new or known; notes who reads it.
     fn atom(
         &mut self,
-        atom: &Atom,
+        atom: &Arc<Atom>,
         reader: u32,
         series: &mut HashMap<String, u32>,
         atoms: &mut HashMap<String, usize>,
@@ -201,7 +201,7 @@ impl Table {
             None => self.series_of_any.push(number),
         }
         self.slots = self.slots.max(spec.slots());
-        self.series.push(Arc::new(spec.clone()));
+        self.series.push(spec.clone());
         self.keep.push(keep);
         known.insert(spec.key().to_owned(), number);
         number
@@ -255,10 +255,10 @@ impl Table {
                 self.timed.extend(&known.readers);
             }
             if let AtomKind::Whole(_) = known.atom.kind() {
-                match known.atom.event_types() {
+                match &known.atom.reads().event_types {
                     Some(types) => {
                         for name in types {
-                            self.whole_of_type.entry(name).or_default().extend(&known.readers);
+                            self.whole_of_type.entry(name.clone()).or_default().extend(&known.readers);
                         }
                     }
                     None => self.whole_of_any.extend(&known.readers),
@@ -272,7 +272,7 @@ impl Table {
     }
 
     fn find_of_nothing(&self) -> Vec<u32> {
-        let world = World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) };
+        let world = World::nothing();
         let holds = |at: usize| {
             let mut timed = false;
             let holds = self.rules[at].holds(&mut |number| {

@@ -1,5 +1,6 @@
 //! CDNOW as request bodies: the messages of the demo, in lanes that keep the order per customer.
 
+use crate::now;
 use flate2::read::GzDecoder;
 use model::Timestamp;
 use model::time::{DAY_MS, days_from_civil};
@@ -17,11 +18,6 @@ const BODY_BYTES: usize = 950_000;
 pub(crate) struct Body {
     pub(crate) bytes: Arc<Vec<u8>>,
     pub(crate) messages: usize,
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-    Timestamp(since.as_millis() as i64)
 }
 
 /// The first instant of yesterday.

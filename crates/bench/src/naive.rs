@@ -4,14 +4,13 @@
 
 use crate::mix::Random;
 use crate::pure::{Person, audiences, over_whole_histories, thread_ns};
-use crate::{median, print};
+use crate::{RUNS, median, print};
 use audience::Scratch;
 
 const AUDIENCES: usize = 100;
 const STORED: [usize; 3] = [10, 100, 1_000];
 const PEOPLE: u64 = 20;
 const EVENTS_EACH: usize = 5;
-const RUNS: usize = 3;
 
 pub(crate) fn run() {
     let audiences = audiences(AUDIENCES);

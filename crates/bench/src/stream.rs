@@ -183,14 +183,13 @@ pub(crate) fn wait_applied(world: &World) {
     });
 }
 
-/// Looks now and then until it is so: seconds. Looking costs the server something too.
-pub(crate) fn wait(is_so: impl Fn() -> bool) -> f64 {
+/// Looks now and then until it is so. Looking costs the server something too.
+pub(crate) fn wait(is_so: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_so() {
         assert!(started.elapsed() < TOO_LONG, "nothing moves any more");
         std::thread::sleep(LOOK_EVERY);
     }
-    started.elapsed().as_secs_f64()
 }
 
 /// Processor time of a process so far.

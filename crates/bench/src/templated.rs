@@ -5,6 +5,7 @@
 //! - the whole way of the release binary: the clock moves over the end of a window, members leave an
 //!   audience, and the time counts until the last of them is delivered and that is in the log.
 
+use crate::stream::cpu_seconds;
 use crate::{http_client, print};
 use clock::Clock;
 use delivery::{
@@ -311,7 +312,7 @@ fn filled_outbox(receiver: &Counter, instance: &Instance, profiles: &[SourceProf
     let outbox = Arc::new(Filled::new(profiles, MESSAGES * PER_MESSAGE));
     let before = receiver.bytes();
     let runtime = runtime();
-    let (started, cpu) = (Instant::now(), cpu_ms());
+    let (started, cpu) = (Instant::now(), cpu_seconds(std::process::id()));
     let delivery =
         Delivery::start(outbox.clone(), Clock::system(), Egress::open(), Settings::default(), runtime.handle().clone())
             .expect("delivery starts");
@@ -320,19 +321,11 @@ fn filled_outbox(receiver: &Counter, instance: &Instance, profiles: &[SourceProf
     while outbox.reported.load(Ordering::Acquire) < MESSAGES * PER_MESSAGE {
         std::thread::sleep(Duration::from_millis(1));
     }
-    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_ms() - cpu);
+    let (seconds, cpu) = (started.elapsed().as_secs_f64(), cpu_seconds(std::process::id()) - cpu);
     assert!(receiver.bytes() > before);
     runtime.block_on(delivery.drain(Duration::from_secs(5)));
     let count = (MESSAGES * PER_MESSAGE) as f64;
-    (count / seconds, cpu as f64 * 1000.0 / count)
-}
-
-/// CPU time of this process so far.
-fn cpu_ms() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").expect("a Linux system");
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    // Fields 14 and 15 of the whole line, in ticks of 10 ms.
-    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum::<u64>() * 10
+    (count / seconds, cpu * 1e6 / count)
 }
 
 fn runtime() -> tokio::runtime::Runtime {

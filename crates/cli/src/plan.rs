@@ -4,11 +4,11 @@
 
 use crate::operator::{self, asks};
 use crate::output;
+use crate::template::read;
 use crate::why::identity;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value as Json, json};
-use std::io::Read as _;
 
 pub(crate) fn command() -> Command {
     Command::new("plan").about("Show what a change would do, without making it").subcommand_required(true).subcommand(
@@ -87,16 +87,6 @@ pub(crate) async fn run(m: &ArgMatches) -> Result<(), String> {
         output::text(&shown(&found["plan"]));
     }
     Ok(())
-}
-
-fn read(path: &str) -> Result<String, String> {
-    let mut text = String::new();
-    let done = match path {
-        "-" => std::io::stdin().lock().read_to_string(&mut text).map(|_| ()),
-        path => std::fs::read_to_string(path).map(|read| text = read),
-    };
-    done.map_err(|e| format!("cannot read {path}: {e}"))?;
-    Ok(text)
 }
 
 /// A plan for people.

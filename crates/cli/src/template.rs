@@ -95,7 +95,8 @@ pub(crate) fn run(m: &ArgMatches) -> Result<(), String> {
     }
 }
 
-fn read(path: &str) -> Result<String, String> {
+/// The text of a file, or of standard input for `-`.
+pub(crate) fn read(path: &str) -> Result<String, String> {
     let mut text = String::new();
     let done = if path == "-" {
         std::io::stdin().lock().read_to_string(&mut text).map(|_| ())

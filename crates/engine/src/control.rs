@@ -76,18 +76,7 @@ impl Control {
         partitions: u16,
         tail: Vec<store::Entry>,
     ) -> Result<Control, Error> {
-        let mut changes = Vec::new();
-        let mut fault = None;
-        store.scan_prefix(Keyspace::Meta, key::DOC_CHANGES, &mut |_, value| {
-            match decode_change(value) {
-                Ok(change) => changes.push(change),
-                Err(e) => fault = Some(e),
-            }
-            ControlFlow::Continue(())
-        })?;
-        if let Some(fault) = fault {
-            return Err(fault.into());
-        }
+        let mut changes = stored_changes(&*store)?;
         for entry in tail {
             let batch = batch_of(&entry.payload, entry.offset, &mut changes)?;
             store.commit(batch)?;
@@ -152,9 +141,10 @@ impl Control {
             true => Arc::new(self.compiler.compile(&docs)),
             false => Arc::new(Plan { n: docs.n, sandboxes: self.current().plan.sandboxes.clone() }),
         };
-        self.history.lock().plans.insert(docs.n, plan.clone());
         let mut entries = vec![(key::CONTROL, payload.clone())];
         if moves {
+            // Partitions pass these only; the others would push out plans that some have yet to pass.
+            self.history.lock().plans.insert(docs.n, plan.clone());
             let changed = Command::PlanChanged { n: docs.n }.encode();
             entries.extend((0..self.partitions).map(|p| (key::stream(PartitionNo(p)), changed.clone())));
         }
@@ -242,16 +232,33 @@ fn batch_of(payload: &[u8], offset: u64, history: &mut Vec<(Timestamp, DocChange
     let mut batch = Batch::new();
     for n in first_n..first_n + count {
         let change = DocChange::decode(&mut reader)?;
-        let mut row = vec![key::FORMAT];
-        codec::put_i64(&mut row, at.0);
-        change.encode(&mut row);
-        batch.put(Keyspace::Meta, key::doc_change(n), row);
+        batch.put(Keyspace::Meta, key::doc_change(n), change_row(at, &change));
         history.push((at, change));
     }
     let mut progress = Vec::new();
     codec::put_u64(&mut progress, offset);
     batch.put(Keyspace::Meta, key::progress(key::CONTROL), progress);
     Ok(batch)
+}
+
+/// All stored changes of documents with their instants, the oldest first.
+pub(crate) fn stored_changes(store: &dyn Store) -> Result<Vec<(Timestamp, DocChange)>, Error> {
+    let (mut changes, mut fault) = (Vec::new(), None);
+    store.scan_prefix(Keyspace::Meta, key::DOC_CHANGES, &mut |_, row| {
+        match decode_change(row) {
+            Ok(change) => changes.push(change),
+            Err(e) => fault = Some(e),
+        }
+        ControlFlow::Continue(())
+    })?;
+    fault.map_or(Ok(changes), |fault| Err(fault.into()))
+}
+
+pub(crate) fn change_row(at: Timestamp, change: &DocChange) -> Vec<u8> {
+    let mut row = vec![key::FORMAT];
+    codec::put_i64(&mut row, at.0);
+    change.encode(&mut row);
+    row
 }
 
 fn decode_change(row: &[u8]) -> codec::Result<(Timestamp, DocChange)> {

@@ -8,16 +8,15 @@
 
 use crate::Census;
 use crate::census::Stock;
+use crate::control::{change_row, stored_changes};
 use crate::error::{Error, Result};
 use crate::identity_worker::{linking_xids, profile_of};
 use crate::key;
 use crate::progress::Progress;
 use identity::Graph;
-use model::codec::{self, Reader};
 use model::{DocChange, DocSet, Identity, PartitionNo, ProfileId, SandboxId, Timestamp, Xid};
 use profile::{Event, Fragment, Profile, Record, RecordKind, Row};
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use store::{Batch, Keyspace, Store};
 
 /// Bytes of rows per commit.
@@ -51,15 +50,11 @@ impl<'a> Fill<'a> {
 
     /// The documents as stored.
     pub fn docs(&self) -> Result<DocSet> {
-        let (mut docs, mut fault) = (DocSet::default(), None);
-        self.store.scan_prefix(Keyspace::Meta, key::DOC_CHANGES, &mut |_, row| {
-            match decode_change(row) {
-                Ok((at, change)) => docs.apply(docs.n + 1, at, &change),
-                Err(e) => fault = Some(e),
-            }
-            ControlFlow::Continue(())
-        })?;
-        fault.map_or(Ok(docs), |fault| Err(fault.into()))
+        let mut docs = DocSet::default();
+        for (at, change) in stored_changes(self.store)? {
+            docs.apply(docs.n + 1, at, &change);
+        }
+        Ok(docs)
     }
 
     /// Adds changes of documents behind the stored ones. Partitions take them in with the next change that the
@@ -67,10 +62,7 @@ impl<'a> Fill<'a> {
     pub fn change(&mut self, changes: &[DocChange], at: Timestamp) -> Result<()> {
         let first = self.docs()?.n + 1;
         for (n, change) in (first..).zip(changes) {
-            let mut row = vec![key::FORMAT];
-            codec::put_i64(&mut row, at.0);
-            change.encode(&mut row);
-            self.put(Keyspace::Meta, key::doc_change(n), row)?;
+            self.put(Keyspace::Meta, key::doc_change(n), change_row(at, change))?;
         }
         Ok(())
     }
@@ -99,9 +91,8 @@ impl<'a> Fill<'a> {
                     profile.write_fragment(Fragment { dataset: record.dataset, identity, written: at, body });
                 }
                 RecordKind::Event => {
-                    let mut row_key = key::events(self.sandbox, no, id);
-                    row_key.extend_from_slice(&profile::event_name(record.dataset, &record.id));
-                    self.put(Keyspace::Event, row_key, Event::encode(record))?;
+                    let name = profile::event_name(record.dataset, &record.id);
+                    self.put(Keyspace::Event, key::event(self.sandbox, no, id, &name), Event::encode(record))?;
                     profile.events += 1;
                 }
             }
@@ -143,11 +134,4 @@ impl<'a> Fill<'a> {
         }
         Ok(())
     }
-}
-
-fn decode_change(row: &[u8]) -> codec::Result<(Timestamp, DocChange)> {
-    let mut reader = Reader::new(row);
-    reader.u8()?;
-    let at = Timestamp(reader.i64()?);
-    Ok((at, DocChange::decode(&mut reader)?))
 }

@@ -111,6 +111,13 @@ pub(crate) fn events(sandbox: SandboxId, partition: PartitionNo, id: ProfileId) 
     Key::new(b'e').u32(sandbox.0).u16(partition.0).raw(&id.0).0
 }
 
+/// One event of a profile.
+pub(crate) fn event(sandbox: SandboxId, partition: PartitionNo, id: ProfileId, name: &[u8; 10]) -> Vec<u8> {
+    let mut key = events(sandbox, partition, id);
+    key.extend_from_slice(name);
+    key
+}
+
 // --- Queue ---
 
 /// A waiting export. `seq` increases per partition.

@@ -39,8 +39,6 @@ pub struct SandboxPlan {
     pub merge_policies: Vec<MergePolicy>,
     /// Audiences in evaluation order.
     pub audiences: Audiences,
-    /// True when some audience reads `identityMap` or `segmentMembership` as a field.
-    pub reads_service_fields: bool,
     /// Dataflows that are set up, enabled or not.
     pub flows: Vec<Arc<FlowPlan>>,
 }

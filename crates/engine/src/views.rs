@@ -9,12 +9,12 @@ use crate::error::Result;
 use crate::identity_worker::profile_of;
 use crate::key;
 use crate::ledger::{self, Ledger};
-use crate::plan::SandboxPlan;
 use crate::progress::Progress;
 use crate::running::Engine;
 use activation::Export;
 use model::codec::Reader;
 use model::{DatasetNo, FlowNo, Identity, PartitionNo, ProfileId, SandboxId, Timestamp};
+use pql::EventView;
 use profile::{Event, Profile, Row};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -56,11 +56,6 @@ pub struct Quarantined {
     pub message: Vec<u8>,
     /// The violations, as JSON.
     pub violations: Vec<u8>,
-}
-
-/// `segmentMembership` of a profile under a plan.
-pub fn membership_map(profile: &Profile, plan: &SandboxPlan) -> model::Value {
-    crate::partition::membership_map(profile, plan)
 }
 
 /// The last applied offset of every stream in a snapshot: what it makes superfluous in the log.
@@ -107,8 +102,13 @@ impl Engine {
     pub fn events(&self, sandbox: SandboxId, id: ProfileId) -> Result<Vec<StoredEvent>> {
         let prefix = key::events(sandbox, id.partition(sandbox, self.partitions()), id);
         let mut events = self.collect(Keyspace::Event, &prefix, usize::MAX, |_, row| Ok(Event::decode(row)?))?;
-        events.sort_by_cached_key(Event::order);
+        events.sort_by(|a, b| a.view.order().cmp(&b.view.order()));
         Ok(events)
+    }
+
+    /// The same events as queries see them.
+    pub fn event_views(&self, sandbox: SandboxId, id: ProfileId) -> Result<Vec<EventView>> {
+        Ok(self.events(sandbox, id)?.into_iter().map(|event| event.view).collect())
     }
 
     /// Ids of stored profiles of a sandbox, in key order; at most `limit`.

@@ -199,25 +199,10 @@ pub(crate) fn nearest<'n>(given: &str, names: impl IntoIterator<Item = &'n str>)
     }
     let given_low = given.to_lowercase();
     (names.into_iter())
-        .map(|name| (distance(&given_low, &name.to_lowercase()), name))
+        .map(|name| (strsim::levenshtein(&given_low, &name.to_lowercase()), name))
         .filter(|(d, name)| *d <= 1 + name.len().max(given.len()) / 4 && *d < name.len())
         .min_by_key(|(d, _)| *d)
         .map(|(_, name)| name.to_owned())
-}
-
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(ca != *cb);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

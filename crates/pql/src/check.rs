@@ -13,23 +13,8 @@ pub(crate) fn nearest<'c>(word: &str, candidates: impl Iterator<Item = &'c str>)
 /// Insertions, deletions, replacements and exchanges of neighbours that lead from one word to the
 /// other; letters that differ in case only cost nothing.
 fn edits(from: &str, to: &str) -> usize {
-    let from: Vec<char> = from.chars().take(64).flat_map(char::to_lowercase).collect();
-    let to: Vec<char> = to.chars().take(64).flat_map(char::to_lowercase).collect();
-    let mut before: Vec<usize> = Vec::new();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for i in 1..=from.len() {
-        let mut next = vec![i];
-        for j in 1..=to.len() {
-            let replace = row[j - 1] + usize::from(from[i - 1] != to[j - 1]);
-            let mut cost = replace.min(row[j] + 1).min(next[j - 1] + 1);
-            if i > 1 && j > 1 && from[i - 1] == to[j - 2] && from[i - 2] == to[j - 1] {
-                cost = cost.min(before[j - 2] + 1);
-            }
-            next.push(cost);
-        }
-        before = std::mem::replace(&mut row, next);
-    }
-    row[to.len()]
+    let folded = |word: &str| word.chars().take(64).flat_map(char::to_lowercase).collect::<String>();
+    strsim::osa_distance(&folded(from), &folded(to))
 }
 
 /// True if a parameter takes a value of that type.

@@ -37,6 +37,14 @@ pub struct Reads {
     pub profile_paths: Vec<SmolStr>,
 }
 
+impl Reads {
+    /// Whether it reads what the service adds to attributes: memberships and identities as fields.
+    pub fn service_fields(&self) -> bool {
+        let mut roots = self.profile_paths.iter().filter_map(|path| path.split('.').next());
+        roots.any(|root| matches!(root, "" | "identityMap" | "segmentMembership"))
+    }
+}
+
 /// Reasons against the faster methods.
 #[derive(Debug)]
 pub(crate) struct Methods {
@@ -116,7 +124,8 @@ fn inputs(node: &Node, reads: &mut Reads) {
     node.each_child(&mut |child| inputs(child, reads));
 }
 
-fn moves(window: &Window) -> bool {
+/// Whether a window moves with the clock.
+pub(crate) fn moves(window: &Window) -> bool {
     window.anchors().any(|anchor| !matches!(anchor, Anchor::At(_)))
 }
 
@@ -321,7 +330,7 @@ impl Chain {
 }
 
 /// True for a property of the item in a slot.
-fn is_field(node: &Node, slot: usize, name: &str) -> bool {
+pub(crate) fn is_field(node: &Node, slot: usize, name: &str) -> bool {
     match node {
         Node::AsTime(of) => is_field(of, slot, name),
         Node::Field { of, path } => matches!(**of, Node::Slot(s) if s == slot) && path.len() == 1 && path[0] == name,

@@ -41,6 +41,13 @@ pub struct World<'a> {
     pub now: Timestamp,
 }
 
+impl World<'static> {
+    /// A world in which there is nothing.
+    pub fn nothing() -> World<'static> {
+        World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) }
+    }
+}
+
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {

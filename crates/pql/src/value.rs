@@ -21,6 +21,13 @@ pub struct EventView {
     pub body: Value,
 }
 
+impl EventView {
+    /// The order of a history: timestamp, then `_id` (pql.md §1.3).
+    pub fn order(&self) -> (Timestamp, &str) {
+        (self.timestamp, &self.id)
+    }
+}
+
 /// A value.
 #[derive(Debug, Clone)]
 pub(crate) enum V<'a> {

@@ -1,8 +1,8 @@
 //! A stored event: the record's own bytes under a name that makes a repeat harmless.
 
 use crate::record::{Record, RecordIdentity};
+use model::DatasetNo;
 use model::codec::{self, Reader};
-use model::{DatasetNo, SmolStr};
 use sha2::{Digest, Sha256};
 
 const VERSION: u8 = 1;
@@ -56,10 +56,5 @@ impl Event {
             VERSION => Record::decode(&mut reader).map(Event::of),
             _ => Err(codec::DecodeError("unknown version of an event row")),
         }
-    }
-
-    /// Order of a history: timestamp, then `_id`.
-    pub fn order(&self) -> (model::Timestamp, SmolStr) {
-        (self.view.timestamp, self.view.id.clone())
     }
 }

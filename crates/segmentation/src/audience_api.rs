@@ -16,11 +16,11 @@ use crate::definitions::read::{Rest, definition};
 use crate::definitions::refuse_in_use;
 use crate::error::Error;
 use crate::external;
-use crate::fields::{Fields, bulk_ids, shown};
+use crate::fields::{self, Fields, shown};
 use crate::lifecycle::{self, PUBLISHED};
 use crate::query::Check;
 use model::{Caller, Collection, Doc, DocChange, DocSet, SmolStr};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// Names a dataflow that activates an audience.
@@ -64,9 +64,7 @@ pub fn get(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Json, Error> 
 
 /// `POST /audiences/bulk-get`: `{"results":{ID: audience or error}}`.
 pub fn bulk_get(docs: &DocSet, caller: &Caller<'_>, body: &Json, request_id: &str) -> Result<Json, Error> {
-    let one = |id: &str| (id.to_owned(), get(docs, caller, id).unwrap_or_else(|error| error.body(request_id)));
-    let results: Map<String, Json> = bulk_ids(body)?.into_iter().map(one).collect();
-    Ok(json!({ "results": results }))
+    fields::bulk_get(body, request_id, &|id| get(docs, caller, id))
 }
 
 /// `POST /audiences`: the changes, and the id under which [`get`] shows the audience.

@@ -15,11 +15,11 @@ pub use list::list;
 
 use crate::audiences::references;
 use crate::error::{Error, Kind};
-use crate::fields::{Fields, bulk_ids};
+use crate::fields::{self, Fields};
 use crate::query::Check;
 use model::{Caller, Collection, Doc, DocChange, DocSet, SmolStr};
 use read::Rest;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// An accepted definition.
@@ -38,9 +38,7 @@ pub fn get(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Json, Error> 
 
 /// `POST /segment/definitions/bulk-get`: `{"results":{ID: definition or error}}`.
 pub fn bulk_get(docs: &DocSet, caller: &Caller<'_>, body: &Json, request_id: &str) -> Result<Json, Error> {
-    let one = |id: &str| (id.to_owned(), get(docs, caller, id).unwrap_or_else(|error| error.body(request_id)));
-    let results: Map<String, Json> = bulk_ids(body)?.into_iter().map(one).collect();
-    Ok(json!({ "results": results }))
+    fields::bulk_get(body, request_id, &|id| get(docs, caller, id))
 }
 
 /// `POST /segment/definitions`.
@@ -100,7 +98,7 @@ fn update_checked(
 }
 
 /// The stored members with those of `body` over them. A new query chooses its method anew.
-pub(crate) fn merge(old: &Doc, body: &Json) -> Json {
+fn merge(old: &Doc, body: &Json) -> Json {
     let mut merged = old.body.clone();
     let (Some(members), Some(given)) = (merged.as_object_mut(), body.as_object()) else { return merged };
     for own in ["_internal", "labels", "lifecycleState"] {

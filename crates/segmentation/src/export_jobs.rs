@@ -13,14 +13,10 @@ pub use read::{Events, Plan, Wanted};
 pub use show::list;
 
 use crate::error::Error;
-use crate::jobs::{cancelled, surplus};
+use crate::jobs::{cancelled, is_ended, next_of, surplus};
 use model::{Caller, Collection, Doc, DocChange, DocSet, SandboxId, SmolStr, Timestamp};
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
-
-/// Ended jobs that are kept.
-const KEPT: usize = 1000;
-const ENDED: [&str; 3] = ["CANCELLED", "FAILED", "SUCCEEDED"];
 
 /// A batch that an export wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +69,7 @@ pub fn create(
     // The position of the change, which becomes the number of the document.
     let id = SmolStr::new((docs.n + 1).to_string());
     let mut changes = vec![DocChange::put(caller.sandbox, Collection::ExportJob, id.clone(), document, caller.client)];
-    changes.extend(surplus(docs, caller.sandbox, Collection::ExportJob, &is_ended, KEPT, caller.client));
+    changes.extend(surplus(docs, caller.sandbox, Collection::ExportJob, caller.client));
     Ok((changes, id))
 }
 
@@ -89,14 +85,13 @@ pub fn cancel(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<(Vec<DocCh
         true => "Export job has been deleted",
         false => "Export job has been marked for cancelling",
     };
-    let changes = cancelled(doc, caller.sandbox, Collection::ExportJob, caller.client, &is_ended);
+    let changes = cancelled(doc, caller.sandbox, Collection::ExportJob, caller.client);
     Ok((changes, json!({ "status": true, "message": message })))
 }
 
 /// The next job that has not ended, the oldest first; cancelled ones before all.
 pub fn next(docs: &DocSet) -> Option<(SandboxId, Arc<Doc>)> {
-    let open = docs.iter_everywhere(Collection::ExportJob).filter(|(_, doc)| !is_ended(doc));
-    open.min_by_key(|(_, doc)| (!crate::jobs::is_cancelling(doc), doc.no)).map(|(sandbox, doc)| (sandbox, doc.clone()))
+    next_of(docs, Collection::ExportJob)
 }
 
 /// What the exporter must know of a job.
@@ -153,8 +148,4 @@ fn put_batches(body: &mut Json, batches: &[Batch]) {
 
 fn find<'a>(docs: &'a DocSet, caller: &Caller<'_>, id: &str) -> Result<&'a Arc<Doc>, Error> {
     docs.get(caller.sandbox, Collection::ExportJob, id).ok_or_else(|| Error::not_found("export job", id))
-}
-
-fn is_ended(doc: &Doc) -> bool {
-    doc.body["status"].as_str().is_some_and(|status| ENDED.contains(&status))
 }

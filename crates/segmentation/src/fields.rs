@@ -1,7 +1,7 @@
 //! Reads the members of a JSON body strictly: every fault names the member and what was given.
 
 use crate::error::Error;
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 /// One JSON object and where it is in the body (empty, or `expression.`).
 #[derive(Clone, Copy)]
@@ -109,8 +109,19 @@ pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Answers a bulk request: `{"results":{ID: entity or error}}`.
+pub(crate) fn bulk_get(
+    body: &Json,
+    request_id: &str,
+    get: &dyn Fn(&str) -> Result<Json, Error>,
+) -> Result<Json, Error> {
+    let one = |id: &str| (id.to_owned(), get(id).unwrap_or_else(|error| error.body(request_id)));
+    let results: Map<String, Json> = bulk_ids(body)?.into_iter().map(one).collect();
+    Ok(json!({ "results": results }))
+}
+
 /// The ids of a bulk request: `{"ids":[{"id":"…"}]}`; a bare array is read as well.
-pub(crate) fn bulk_ids(body: &Json) -> Result<Vec<&str>, Error> {
+fn bulk_ids(body: &Json) -> Result<Vec<&str>, Error> {
     const IDS_MAX: usize = 1000;
     let items = match body {
         Json::Array(items) => items,

@@ -12,7 +12,7 @@ pub use list::list;
 
 use crate::audiences::{AudienceSpec, audiences};
 use crate::error::{Error, Kind};
-use crate::fields::{Fields, bulk_ids, shown};
+use crate::fields::{self, Fields, shown};
 use crate::lifecycle;
 use crate::merge_policies::PROFILE_CLASS;
 use model::{Caller, Collection, Doc, DocChange, DocSet, SandboxId, SmolStr, Timestamp};
@@ -112,7 +112,7 @@ pub fn create(
         document["properties"] = json!({ "scheduleId": schedule.as_str(), "runId": run.as_str() });
     }
     let mut changes = vec![DocChange::put(caller.sandbox, Collection::SegmentJob, id.clone(), document, caller.client)];
-    changes.extend(surplus(docs, caller.sandbox, Collection::SegmentJob, &is_ended, KEPT, caller.client));
+    changes.extend(surplus(docs, caller.sandbox, Collection::SegmentJob, caller.client));
     Ok((changes, id))
 }
 
@@ -172,20 +172,23 @@ pub fn get(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Json, Error> 
 
 /// `POST /segment/jobs/bulk-get`: `{"results":{ID: job or error}}`.
 pub fn bulk_get(docs: &DocSet, caller: &Caller<'_>, body: &Json, request_id: &str) -> Result<Json, Error> {
-    let one = |id: &str| (id.to_owned(), get(docs, caller, id).unwrap_or_else(|error| error.body(request_id)));
-    let results: Map<String, Json> = bulk_ids(body)?.into_iter().map(one).collect();
-    Ok(json!({ "results": results }))
+    fields::bulk_get(body, request_id, &|id| get(docs, caller, id))
 }
 
 /// `DELETE /segment/jobs/{id}`: cancels a job that has not ended, and forgets one that has.
 pub fn cancel(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<(Vec<DocChange>, ()), Error> {
     let doc = find(docs, caller, id)?;
-    Ok((cancelled(doc, caller.sandbox, Collection::SegmentJob, caller.client, &is_ended), ()))
+    Ok((cancelled(doc, caller.sandbox, Collection::SegmentJob, caller.client), ()))
 }
 
 /// The next job that has not ended, the oldest first; cancelled ones before all.
 pub fn next(docs: &DocSet) -> Option<(SandboxId, Arc<Doc>)> {
-    let open = docs.iter_everywhere(Collection::SegmentJob).filter(|(_, doc)| !is_ended(doc));
+    next_of(docs, Collection::SegmentJob)
+}
+
+/// The same for any kind of job.
+pub(crate) fn next_of(docs: &DocSet, kind: Collection) -> Option<(SandboxId, Arc<Doc>)> {
+    let open = docs.iter_everywhere(kind).filter(|(_, doc)| !is_ended(doc));
     open.min_by_key(|(_, doc)| (!is_cancelling(doc), doc.no)).map(|(sandbox, doc)| (sandbox, doc.clone()))
 }
 
@@ -302,18 +305,13 @@ fn find<'a>(docs: &'a DocSet, caller: &Caller<'_>, id: &str) -> Result<&'a Arc<D
     docs.get(caller.sandbox, Collection::SegmentJob, id).ok_or_else(|| Error::not_found("segment job", id))
 }
 
-fn is_ended(doc: &Doc) -> bool {
+/// True if a job is over, well or not.
+pub(crate) fn is_ended(doc: &Doc) -> bool {
     doc.body["status"].as_str().is_some_and(|status| ENDED.contains(&status))
 }
 
 /// The change that stops a piece of work which waits or runs, or removes the record of one that has ended.
-pub(crate) fn cancelled(
-    doc: &Doc,
-    sandbox: SandboxId,
-    kind: Collection,
-    by: &str,
-    is_ended: &dyn Fn(&Doc) -> bool,
-) -> Vec<DocChange> {
+pub(crate) fn cancelled(doc: &Doc, sandbox: SandboxId, kind: Collection, by: &str) -> Vec<DocChange> {
     if is_ended(doc) {
         return vec![DocChange::delete(sandbox, kind, doc.id.clone(), by)];
     }
@@ -325,18 +323,11 @@ pub(crate) fn cancelled(
     vec![DocChange::put(sandbox, kind, doc.id.clone(), body, by)]
 }
 
-/// Removes the oldest ended documents of a kind beyond `kept`.
-pub(crate) fn surplus(
-    docs: &DocSet,
-    sandbox: SandboxId,
-    kind: Collection,
-    is_ended: &dyn Fn(&Doc) -> bool,
-    kept: usize,
-    by: &str,
-) -> Vec<DocChange> {
+/// Removes the oldest ended documents of a kind beyond those that are kept.
+pub(crate) fn surplus(docs: &DocSet, sandbox: SandboxId, kind: Collection, by: &str) -> Vec<DocChange> {
     let mut ended: Vec<_> = docs.iter(sandbox, kind).filter(|doc| is_ended(doc)).collect();
     ended.sort_by_key(|doc| doc.no);
-    let surplus = ended.len().saturating_sub(kept);
+    let surplus = ended.len().saturating_sub(KEPT);
     ended.into_iter().take(surplus).map(|doc| DocChange::delete(sandbox, kind, doc.id.clone(), by)).collect()
 }
 

@@ -15,9 +15,9 @@ mod tests;
 pub use list::list;
 
 use crate::error::{Error, Kind};
-use crate::fields::{Fields, bulk_ids};
+use crate::fields::{self, Fields};
 use model::{Caller, Collection, Doc, DocChange, DocSet, SandboxId, SmolStr};
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use std::sync::Arc;
 
 /// The one class whose profiles are merged.
@@ -118,9 +118,7 @@ pub fn get(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<Json, Error> 
 
 /// `POST /config/mergePolicies/bulk-get`: `{"results":{ID: policy or error}}`.
 pub fn bulk_get(docs: &DocSet, caller: &Caller<'_>, body: &Json, request_id: &str) -> Result<Json, Error> {
-    let one = |id: &str| (id.to_owned(), get(docs, caller, id).unwrap_or_else(|error| error.body(request_id)));
-    let results: Map<String, Json> = bulk_ids(body)?.into_iter().map(one).collect();
-    Ok(json!({ "results": results }))
+    fields::bulk_get(body, request_id, &|id| get(docs, caller, id))
 }
 
 /// `POST /config/mergePolicies`: the changes, and the id under which [`get`] shows the policy.

@@ -6,10 +6,10 @@
 mod eval;
 
 use crate::output;
+use crate::template::read;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use model::Type;
 use pql::{Diagnostics, Schema};
-use std::io::Read;
 
 pub(crate) fn command() -> Command {
     Command::new("pql")
@@ -99,17 +99,6 @@ pub(crate) fn run(m: &ArgMatches) -> Result<(), String> {
         Some(("eval", m)) => eval::run(m),
         _ => Err("a command is needed: check, explain, fmt or eval".into()),
     }
-}
-
-fn read(path: &str) -> Result<String, String> {
-    let mut text = String::new();
-    let done = if path == "-" {
-        std::io::stdin().lock().read_to_string(&mut text).map(|_| ())
-    } else {
-        std::fs::read_to_string(path).map(|read| text = read)
-    };
-    done.map_err(|e| format!("cannot read {path}: {e}"))?;
-    Ok(text)
 }
 
 fn query(m: &ArgMatches) -> Result<String, String> {

@@ -40,7 +40,8 @@ impl PlanCompiler {
         PlanCompiler { schemas: Mutex::default(), queries: Mutex::default(), audiences: Mutex::default(), catalogs }
     }
 
-    fn sandbox(&self, docs: &DocSet, sandbox: SandboxId) -> SandboxPlan {
+    /// The plan of one sandbox.
+    pub(super) fn sandbox(&self, docs: &DocSet, sandbox: SandboxId) -> SandboxPlan {
         let names = compile_namespaces(docs, sandbox);
         let schemas = self.schemas(docs, sandbox, &names);
         let policies = compile_policies(docs, sandbox);
@@ -48,7 +49,6 @@ impl PlanCompiler {
         let catalog = self.catalogs.get(docs, sandbox);
         let flows = flows::compile(docs, sandbox, &catalog.flows);
         let flows = flows.iter().map(|f| Arc::new(flow_plan(docs, sandbox, &catalog, f, &audiences))).collect();
-        let reads_service_fields = audiences.read_service_fields();
         SandboxPlan {
             namespaces: names,
             inlets: flows::inlets(docs, sandbox)
@@ -59,7 +59,6 @@ impl PlanCompiler {
                 .collect(),
             datasets: schemas.datasets.clone(),
             merge_policies: policies.into_iter().map(|(_, p)| p).collect(),
-            reads_service_fields,
             audiences,
             flows,
         }
@@ -91,7 +90,8 @@ impl PlanCompiler {
             let Some(policy) = policies.iter().position(|(id, _)| *id == spec.merge_policy) else { continue };
             let key = (sandbox, spec.id.clone());
             let state = SmolStr::new(format!("{policy}:{}:{}:{}", spec.changed_n, spec.updated_ms, spec.name));
-            if let Some((_, _, found)) = cache.get(&key).filter(|(mark, s, _)| *mark == schemas.mark && *s == state) {
+            let known = cache.get(&key).filter(|(_, s, _)| *s == state).map(|(mark, _, found)| (*mark, found.clone()));
+            if let Some((_, found)) = known.as_ref().filter(|(mark, _)| *mark == schemas.mark) {
                 ordered.push(found.clone());
                 continue;
             }
@@ -100,14 +100,15 @@ impl PlanCompiler {
                 continue;
             };
             // A schema can change what a rule means, as when a text field becomes a date; mostly it does not.
-            let known = cache.get(&key).filter(|(_, s, _)| *s == state).map(|(_, _, found)| found.clone());
-            if let Some(known) = known.filter(|known| known.query.means_the_same(&query)) {
-                cache.insert(key, (schemas.mark, state, known.clone()));
-                ordered.push(known);
-                continue;
-            }
-            let remade = cache.get(&key).is_some_and(|(_, s, _)| *s == state);
-            let changed_n = if remade { spec.changed_n.max(schemas.mark.0) } else { spec.changed_n };
+            let changed_n = match known {
+                Some((_, found)) if found.query.means_the_same(&query) => {
+                    cache.insert(key, (schemas.mark, state, found.clone()));
+                    ordered.push(found);
+                    continue;
+                }
+                Some(_) => spec.changed_n.max(schemas.mark.0),
+                None => spec.changed_n,
+            };
             let audience = Arc::new(Audience {
                 no: spec.no,
                 id: spec.id,

@@ -215,7 +215,7 @@ impl Flow {
     /// Whether what waits for a turn keeps the attempts busy for now. More of it would only be cold when it is sent.
     fn has_enough(&self, target: &Target) -> bool {
         let enough = (AHEAD * target.caps().users_max as usize).max(AT_ONCE);
-        self.running > 0 && self.gather.full_users() >= enough as u64
+        self.running > 0 && self.gather.has_full(enough as u64)
     }
 
     fn room_left(&self) -> usize {

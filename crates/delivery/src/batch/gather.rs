@@ -184,10 +184,14 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
         self.len
     }
 
-    /// About how many users full shipments have that could leave.
-    pub(crate) fn full_users(&self) -> u64 {
-        let of = |group: &G| self.buckets.get(group).map_or(0, |bucket| bucket.users);
-        self.ready.len() as u64 * u64::from(self.caps.users_max) + self.full.iter().map(of).sum::<u64>()
+    /// Whether full shipments that could leave have about so many users.
+    pub(crate) fn has_full(&self, users: u64) -> bool {
+        let mut left = users.saturating_sub(self.ready.len() as u64 * u64::from(self.caps.users_max));
+        left == 0
+            || self.full.iter().any(|group| {
+                left = left.saturating_sub(self.buckets.get(group).map_or(0, |bucket| bucket.users));
+                left == 0
+            })
     }
 
     /// Shipments that wait for their next attempt.
@@ -197,9 +201,7 @@ impl<G: Clone + Eq + Hash + Ord, P: Clone> Gather<G, P> {
 
     /// Outcomes since the last call.
     pub(crate) fn take_finished(&mut self) -> Vec<Finished> {
-        // As many come the next time.
-        let next = Vec::with_capacity(self.finished.len());
-        std::mem::replace(&mut self.finished, next)
+        std::mem::take(&mut self.finished)
     }
 
     /// Shipments of which nothing is left, since the last call: their records may go.

@@ -378,22 +378,8 @@ pub(crate) fn nearest<'n>(given: &str, names: &[&'n str]) -> Option<&'n str> {
         return None;
     }
     let allowed = if length < 5 { 1 } else { 2 };
-    let near = names.iter().map(|name| (edits(given, name), *name)).min_by_key(|(edits, _)| *edits);
+    let near = names.iter().map(|name| (strsim::levenshtein(given, name), *name)).min_by_key(|(edits, _)| *edits);
     near.filter(|(edits, _)| *edits <= allowed).map(|(_, name)| name)
-}
-
-fn edits(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, ca) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, cb) in b.iter().enumerate() {
-            let here = (corner + usize::from(ca != *cb)).min(row[j] + 1).min(row[j + 1] + 1);
-            corner = std::mem::replace(&mut row[j + 1], here);
-        }
-    }
-    row[b.len()]
 }
 
 /// What was given, short enough for a message.

@@ -40,10 +40,7 @@ impl Templated {
 
     /// Renders into a new text. A constant is its own text.
     pub fn render(&self, context: &pebble::Value, limits: &pebble::Limits) -> Result<String, pebble::Error> {
-        match self {
-            Templated::Constant(text) => Ok(text.clone()),
-            Templated::Template { .. } => self.render_long(context, limits, 0),
-        }
+        self.render_long(context, limits, 0)
     }
 
     /// The same for a text that will be about `len` bytes long.

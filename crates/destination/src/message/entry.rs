@@ -143,7 +143,8 @@ impl Instance {
         };
         if let Some(at) = slice.member.map(|at| at as usize) {
             let namespace = Key::from(all[at].namespace.clone());
-            return Value::json_map_of_one(namespace, node([entry((at, &all[at]))]));
+            let (id, membership) = entry((at, &all[at]));
+            return Value::json_map_of_one(namespace, Value::json_map_of_one(id, membership));
         }
         let mut members = slice.profile.members();
         if let Some((_, one)) = members.next()
@@ -172,13 +173,13 @@ impl Instance {
         let numbers = shown.attributes.as_ref()?;
         let mut fields = Vec::with_capacity(numbers.len());
         for number in numbers {
-            let attribute = &self.parts.attributes[*number];
-            let found = match attribute.map.source.of_audience() {
-                true => self.of_audience(slice, &attribute.map),
-                false => attribute.map.value(identities, record),
+            let map = &self.parts.mapping.attributes[*number];
+            let found = match map.source.of_audience() {
+                true => self.of_audience(slice, map),
+                false => map.value(identities, record),
             };
-            if let Some(value) = attribute.map.shown(found) {
-                fields.push((attribute.key.clone(), value));
+            if let Some(value) = map.shown(found) {
+                fields.push((Key::from(map.target.clone()), value));
             }
         }
         Some(if shown.repeats { node(fields) } else { Value::json_map_of_unique(fields) })

@@ -7,12 +7,12 @@ use super::alias::Aliases;
 use super::context::{self, key};
 use super::design::Design;
 use super::entry::Shown;
-use super::mapping::{AttributeMap, Mapping, Source};
+use super::mapping::{Mapping, Source};
 use super::profile::{TargetIdentity, TargetProfile};
 use super::slice::GroupKey;
 use crate::config::Transformation;
 use model::SmolStr;
-use pebble::{Key, Template, Value};
+use pebble::{Template, Value};
 use serde_json::Value as Json;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -34,7 +34,6 @@ pub(crate) struct Parts {
     pub(crate) aliases: Aliases,
     /// By target namespace, in the order of the configuration.
     pub(crate) identities: Vec<TargetNamespace>,
-    pub(crate) attributes: Vec<Attribute>,
     /// All parts of entries, and those that templates read.
     pub(crate) whole: Shown,
     pub(crate) read: Shown,
@@ -59,12 +58,6 @@ pub(crate) struct IdentitySource {
     pub(crate) transform: Option<Transformation>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Attribute {
-    pub(crate) map: AttributeMap,
-    pub(crate) key: Key,
-}
-
 /// What an [`Instance`] is made of.
 #[derive(Debug, Clone)]
 pub struct Setup<'a> {
@@ -85,10 +78,8 @@ pub struct Setup<'a> {
 impl Parts {
     fn new(design: Arc<Design>, setup: Setup<'_>) -> Parts {
         let identities = target_namespaces(&design, &setup.mapping);
-        let mapping = setup.mapping.clone();
+        let mapping = setup.mapping;
         let whole = Shown::whole(&mapping.attributes);
-        let attributes = setup.mapping.attributes.into_iter();
-        let attributes = attributes.map(|map| Attribute { key: Key::from(map.target.clone()), map }).collect();
         let facts = setup.facts.as_object().into_iter().flatten();
         let facts: Vec<_> = facts.map(|(n, v)| (SmolStr::new(n), Value::from(v))).collect();
         Parts {
@@ -103,7 +94,6 @@ impl Parts {
             common: Arc::new(GroupKey::default()),
             all: identities.iter().map(|n| n.name.clone()).collect(),
             identities,
-            attributes,
             design,
         }
     }
@@ -174,7 +164,7 @@ impl Instance {
     /// The sources of identities and attributes, for samples.
     pub(crate) fn sources(&self) -> impl Iterator<Item = &Source> {
         let identities = self.parts.identities.iter().flat_map(|n| n.sources.iter().map(|s| &s.source));
-        identities.chain(self.parts.attributes.iter().map(|a| &a.map.source))
+        identities.chain(self.parts.mapping.attributes.iter().map(|map| &map.source))
     }
 
     /// The target namespace of an identity.

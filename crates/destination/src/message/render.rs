@@ -206,11 +206,11 @@ pub fn render_fields(
         let rendered = compile(&path, source).and_then(|template| {
             template.render(&context, &mut output, &context::limits()).map_err(|e| vec![fault(&path, &e)])
         });
-        if rendered.is_ok() {
-            budget.spend(&path, output.len())?;
-        }
         match rendered {
-            Ok(()) => drop(results.insert(name.clone(), output.into())),
+            Ok(()) => {
+                budget.spend(&path, output.len())?;
+                results.insert(name.clone(), output.into());
+            }
             Err(found) => faults.extend(found),
         }
     }

@@ -28,9 +28,9 @@ impl Instance {
         if ids.found.is_empty() && !self.parts.identities.is_empty() && withheld.is_none() {
             withheld = Some(Withheld::NoIdentity);
         }
-        for attribute in self.parts.attributes.iter().filter(|a| a.map.mandatory && !a.map.source.of_audience()) {
-            if !attribute.map.source.is_in(&source) {
-                withheld = Some(Withheld::Mandatory(attribute.map.target.clone()));
+        for map in self.parts.mapping.attributes.iter().filter(|map| map.mandatory && !map.source.of_audience()) {
+            if !map.source.is_in(&source) {
+                withheld = Some(Withheld::Mandatory(map.target.clone()));
             }
         }
         let Ids { found: identities, made, .. } = ids;

@@ -113,9 +113,7 @@ impl PartitionWorker {
                     return Ok(());
                 }
                 touch.identities = hot.profile.observe(&record);
-                let mut row_key = key::events(sandbox, no, id);
-                row_key.extend_from_slice(&name);
-                self.batch.put(Keyspace::Event, row_key, Event::encode(&record));
+                self.batch.put(Keyspace::Event, key::event(sandbox, no, id, &name), Event::encode(&record));
                 let view = Event::of(record).view;
                 hot.insert_event(name, &view);
                 touch.event = Some(view);

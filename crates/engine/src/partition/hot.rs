@@ -271,14 +271,7 @@ impl Hot {
         let prefix = key::events(at.0, at.1, at.2);
         let mut fault = None;
         store.scan_prefix(Keyspace::Event, &prefix, &mut |key, row| {
-            match (Event::decode(row), key.get(prefix.len()..).and_then(|n| n.try_into().ok())) {
-                (Ok(event), Some(name)) => {
-                    self.names.insert(name);
-                    self.events.push(event.view);
-                }
-                (Err(e), _) => fault = Some(e),
-                (_, None) => fault = Some(model::codec::DecodeError("event key of a wrong length")),
-            }
+            fault = self.take_row(key.get(prefix.len()..), row).err().or(fault.take());
             ControlFlow::Continue(())
         })?;
         if let Some(fault) = fault {
@@ -289,14 +282,23 @@ impl Hot {
         Ok(())
     }
 
+    /// Takes in the row of an event; its name is the end of the key.
+    fn take_row(&mut self, name: Option<&[u8]>, row: &[u8]) -> model::codec::Result<()> {
+        let event = Event::decode(row)?;
+        let name = name.and_then(|name| name.try_into().ok());
+        self.names.insert(name.ok_or(model::codec::DecodeError("event key of a wrong length"))?);
+        self.events.push(event.view);
+        Ok(())
+    }
+
     fn order_events(&mut self) {
-        self.events.sort_by(|a, b| (a.timestamp, &a.id).cmp(&(b.timestamp, &b.id)));
+        self.events.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
     /// Adds an event in its place.
     pub(crate) fn insert_event(&mut self, name: [u8; 10], view: &EventView) {
         if self.holds_events {
-            let at = self.events.partition_point(|e| (e.timestamp, &e.id) <= (view.timestamp, &view.id));
+            let at = self.events.partition_point(|e| e.order() <= view.order());
             self.events.insert(at, view.clone());
         }
         self.names.insert(name);
@@ -344,14 +346,7 @@ fn load_events_of(
         if bytes > PASS_BYTES {
             return ControlFlow::Break(());
         }
-        match (Event::decode(row), key.get(from.len()..).and_then(|n| n.try_into().ok())) {
-            (Ok(event), Some(name)) => {
-                hot.names.insert(name);
-                hot.events.push(event.view);
-            }
-            (Err(e), _) => fault = Some(e),
-            (_, None) => fault = Some(model::codec::DecodeError("event key of a wrong length")),
-        }
+        fault = hot.take_row(key.get(from.len()..), row).err().or(fault.take());
         ControlFlow::Continue(())
     })?;
     if let Some(fault) = fault {

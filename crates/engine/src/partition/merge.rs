@@ -172,9 +172,7 @@ impl PartitionWorker {
                 continue;
             }
             let view = Event::decode(&row)?.view;
-            let mut row_key = key::events(sandbox, no, id);
-            row_key.extend_from_slice(&name);
-            self.batch.put(Keyspace::Event, row_key, row);
+            self.batch.put(Keyspace::Event, key::event(sandbox, no, id, &name), row);
             hot.insert_event(name, &view);
             hot.state.take(&plan.audiences, &view, hot.profile.modified);
             self.partition(no).census.stock.entry(sandbox).or_default().events += 1;

@@ -28,7 +28,6 @@ use audience::Scratch;
 use hot::HotProfiles;
 use model::{FlowNo, PartitionNo, SandboxId, Timestamp};
 use rustc_hash::{FxHashMap as HashMap, FxHashSet as HashSet};
-pub(crate) use settle::membership_map;
 use std::collections::{BTreeMap, hash_map};
 use std::sync::Arc;
 use store::{Batch, Entry, Keyspace, Store};

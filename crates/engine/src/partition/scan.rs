@@ -123,20 +123,18 @@ impl PartitionWorker {
             self.hot.put(address, hot, false);
             return Ok(());
         }
-        let known = &hot.profile;
-        let before = (known.plan_n, known.modified, known.memberships.len(), known.dues.clone());
+        let (plan_n, modified) = (hot.profile.plan_n, hot.profile.modified);
+        let (memberships, dues) = (hot.profile.memberships.len(), hot.profile.dues.clone());
         let Moved(moved) = self.settle(no, sandbox, id, &mut hot, Touch::default(), None)?;
         if let Some(due) = hot.profile.timer {
             self.partition(no).set_due(due, &key::timer(no, due, sandbox, id));
         }
-        let now_known = &mut hot.profile;
-        if !moved && now_known.memberships.len() == before.2 && now_known.dues == before.3 {
+        let changed = moved || hot.profile.memberships.len() != memberships || hot.profile.dues != dues;
+        if !changed {
             // Looking alone leaves no trace: a new audience costs a write only where it holds or a timer is set.
-            (now_known.plan_n, now_known.modified) = (before.0, before.1);
-            self.hot.put(address, hot, false);
-            return Ok(());
+            (hot.profile.plan_n, hot.profile.modified) = (plan_n, modified);
         }
-        self.hot.put(address, hot, true);
+        self.hot.put(address, hot, changed);
         Ok(())
     }
 }

@@ -8,10 +8,11 @@ use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
 use crate::plan::SandboxPlan;
+use crate::sight::ServiceFields;
 use crate::tail::Queued;
 use activation::{Change, Export, Verdict, decide};
 use audience::{Changed, Input};
-use model::{AudienceNo, Identity, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
+use model::{AudienceNo, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
 use pql::EventView;
 use profile::{IDENTITIES_MAX, Profile};
 use store::Keyspace;
@@ -131,7 +132,7 @@ impl PartitionWorker {
             due = found.due;
             let moved = !found.flips.is_empty();
             flips.extend(found.flips.iter().map(|f| (f.audience, f.status)));
-            if !moved || !plan.reads_service_fields {
+            if !moved || !plan.audiences.read_service_fields() {
                 break;
             }
             views = hot.views(plan, plan_n);
@@ -268,46 +269,16 @@ impl Hot {
     pub(super) fn views(&mut self, plan: &SandboxPlan, plan_n: u64) -> Vec<Value> {
         if let Some((n, views)) = self.merged.take()
             && n == plan_n
-            && !plan.reads_service_fields
+            && !plan.audiences.read_service_fields()
         {
             return views;
         }
         let mut views: Vec<Value> =
             plan.merge_policies.iter().map(|policy| profile::attributes(&self.profile, policy, None)).collect();
-        if plan.reads_service_fields {
-            let identities: Vec<&Identity> = self.profile.identities.iter().map(|k| &k.identity).collect();
-            let identity_map = profile::identity_map(identities, &|id| plan.namespaces.code(id));
-            let memberships = membership_map(&self.profile, plan);
-            for view in &mut views {
-                view.set(&["identityMap"], identity_map.clone());
-                view.set(&["segmentMembership"], memberships.clone());
-            }
+        if plan.audiences.read_service_fields() {
+            let service = ServiceFields::of(&self.profile, plan);
+            views.iter_mut().for_each(|view| service.add_to(view));
         }
         views
     }
-}
-
-/// `segmentMembership` as queries and look-ups see it (profile.md §4.2).
-pub(crate) fn membership_map(profile: &Profile, plan: &SandboxPlan) -> Value {
-    let (mut ups, mut uploaded) = (Vec::new(), Vec::new());
-    for (no, membership) in &profile.memberships {
-        if let Some(audience) = plan.audiences.by_no(*no) {
-            let text = |t: &str| Value::Str(SmolStr::new(t));
-            let mut entry = vec![
-                (SmolStr::new_static("lastQualificationTime"), text(&membership.since.to_seconds_text())),
-                (SmolStr::new_static("status"), text(membership.status.as_str())),
-            ];
-            match crate::uploaded::row(profile, *no) {
-                Some(row) => {
-                    entry.extend(crate::uploaded::members(row));
-                    uploaded.push((audience.id.clone(), Value::Object(entry)));
-                }
-                None => ups.push((audience.id.clone(), Value::Object(entry))),
-            }
-        }
-    }
-    let named = [("ups", ups), (model::membership::UPLOADED_NAMESPACE, uploaded)];
-    let named = named.into_iter().filter(|(_, entries)| !entries.is_empty());
-    let map: Vec<_> = named.map(|(name, entries)| (SmolStr::new_static(name), Value::Object(entries))).collect();
-    if map.is_empty() { Value::Null } else { Value::Object(map) }
 }

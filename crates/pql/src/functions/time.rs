@@ -49,17 +49,22 @@ pub(super) const GROUP: Group = Group {
     ],
 };
 
-/// A part of a date. That of `now` changes when the next such part begins.
-fn part<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> V<'a> {
-    let ms = match as_time(time) {
-        V::Time(ms) | V::Date(ms) => ms,
+/// The instant that a value stands for, as far as its `unit` matters: `now` is another one when the next unit begins.
+fn within<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> Option<i64> {
+    match as_time(time) {
+        V::Time(ms) | V::Date(ms) => Some(ms),
         V::Now => {
             let grid = Grid::of(unit);
             run.flips(grid.start(grid.index(run.now) + 1));
-            run.now
+            Some(run.now)
         }
-        _ => return V::Null,
-    };
+        _ => None,
+    }
+}
+
+/// A part of a date.
+fn part<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> V<'a> {
+    let Some(ms) = within(run, time, unit) else { return V::Null };
     let (year, month, day) = civil_from_days(ms.div_euclid(DAY_MS));
     V::Int(match unit {
         Unit::Year => year,
@@ -70,15 +75,7 @@ fn part<'a>(run: &mut Run<'a>, time: &V<'a>, unit: Unit) -> V<'a> {
 
 /// What follows from the day (counted from 1970) that an instant lies in.
 fn of_day<'a>(run: &mut Run<'a>, time: &V<'a>, f: impl Fn(i64) -> i64) -> V<'a> {
-    let ms = match as_time(time) {
-        V::Time(ms) | V::Date(ms) => ms,
-        V::Now => {
-            run.flips(Grid::DAY.start(Grid::DAY.index(run.now) + 1));
-            run.now
-        }
-        _ => return V::Null,
-    };
-    V::Int(f(ms.div_euclid(DAY_MS)))
+    within(run, time, Unit::Day).map_or(V::Null, |ms| V::Int(f(ms.div_euclid(DAY_MS))))
 }
 
 /// The instant that a value stands for; `now` is frozen, so what is made of it changes at once.

@@ -12,8 +12,8 @@ use crate::method::Reads;
 use crate::node::{Fold, Node};
 use crate::occurs::{Moment, Span};
 use crate::query::World;
-use crate::value::{EventView, V};
-use model::{SmolStr, Timestamp, Value};
+use crate::value::V;
+use model::Timestamp;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -190,15 +190,10 @@ impl Threshold {
         }
         let value = self.aggregate.value(series, now);
         let change = series.and_then(|series| self.aggregate.change(series, now));
-        let world = nothing();
+        let world = World::nothing();
         let mut run = Run::new(&world, 0);
         (run.compare_values(self.op, &value, &self.bound.value()), change)
     }
-}
-
-/// A world in which there is nothing.
-fn nothing() -> World<'static> {
-    World { profile: &Value::Null, events: &[], is_member: &|_| false, now: Timestamp(0) }
 }
 
 impl Aggregate {
@@ -257,7 +252,7 @@ fn places(windows: &[Span], times: &[i64], now: i64) -> (usize, usize) {
 }
 
 /// The age beyond which a time lies in all of the windows never again.
-fn age_max(windows: &[Span]) -> Option<i64> {
+pub(super) fn age_max(windows: &[Span]) -> Option<i64> {
     windows.iter().filter_map(|w| w.age_max()).min()
 }
 
@@ -380,21 +375,5 @@ impl Expression {
     /// Whether any of its aggregates reads a series.
     pub fn has_aggregates(&self) -> bool {
         !self.aggregates.is_empty()
-    }
-}
-
-/// What explanations show of an atom: its query text is not known any more.
-impl Atom {
-    /// The event types that it can depend on; `None` if all, or none at all.
-    pub fn event_types(&self) -> Option<Vec<SmolStr>> {
-        self.reads.event_types.clone()
-    }
-
-    /// Whether an event is one that the atom counts, and so which events speak for it.
-    pub fn counts(&self, event: &EventView) -> bool {
-        let world = nothing();
-        let slots = self.series.iter().map(SeriesSpec::slots).max().unwrap_or(0);
-        let mut matcher = super::series::Matcher::new(&world, event, slots);
-        self.series.iter().any(|spec| matcher.counts(spec))
     }
 }

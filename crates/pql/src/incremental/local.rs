@@ -1,12 +1,12 @@
 //! What of a condition on events can be decided by the event alone, and what by its time and the clock.
 
 use crate::ast::Comparison;
-use crate::method::reads_clock;
+use crate::method::{is_field, moves, reads_clock};
 use crate::node::{Anchor, Node, Window};
 use crate::occurs::{Moment, Span};
 
 /// A condition on the item of a slot, taken apart.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Local {
     /// Conditions that the event alone decides.
     pub(super) conditions: Vec<Node>,
@@ -21,7 +21,7 @@ impl Local {
         match condition {
             Node::And(all) => all.iter().all(|c| self.take(c, slot)),
             Node::Bool(true) => true,
-            Node::Occurs { time, window } if is_time_of(time, slot) => match self::span(window) {
+            Node::Occurs { time, window } if is_field(time, slot, "timestamp") => match self::span(window) {
                 Some(span) if span.moves() => {
                     self.windows.push(span);
                     true
@@ -30,6 +30,16 @@ impl Local {
             },
             _ => self.take_local(condition, slot),
         }
+    }
+
+    /// Makes it a condition on the item of another slot.
+    pub(super) fn move_to(&mut self, from: usize, to: usize) {
+        let rename = |slot: &mut usize| {
+            if *slot == from {
+                *slot = to;
+            }
+        };
+        self.conditions.iter_mut().for_each(|condition| condition.each_slot(&mut { rename }));
     }
 
     fn take_local(&mut self, condition: &Node, slot: usize) -> bool {
@@ -52,7 +62,7 @@ fn local(node: &Node, slots: &mut Vec<usize>) -> bool {
         Node::Profile | Node::Events | Node::InSegment(_) | Node::Now | Node::Day(_) | Node::Kept(_) => return false,
         Node::Slot(slot) => return slots.contains(slot),
         Node::Call { name, .. } if reads_clock(name) => return false,
-        Node::Occurs { window, .. } if window.anchors().any(|a| !matches!(a, Anchor::At(_))) => return false,
+        Node::Occurs { window, .. } if moves(window) => return false,
         Node::Chain(_) => return false,
         _ => {}
     }
@@ -103,17 +113,6 @@ pub(super) fn reads_events(node: &Node) -> bool {
     let mut found = false;
     node.each_child(&mut |child| found = found || reads_events(child));
     found
-}
-
-/// True for the timestamp of the item in a slot.
-pub(super) fn is_time_of(node: &Node, slot: usize) -> bool {
-    match node {
-        Node::AsTime(of) => is_time_of(of, slot),
-        Node::Field { of, path } => {
-            matches!(**of, Node::Slot(s) if s == slot) && path.len() == 1 && path[0] == "timestamp"
-        }
-        _ => false,
-    }
 }
 
 /// A window whose anchors are constants or move with the clock; `!=` is none.

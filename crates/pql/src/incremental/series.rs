@@ -62,6 +62,8 @@ pub struct Keep {
     pub age_max: Option<i64>,
     /// Running sums over single samples.
     pub sums: bool,
+    /// The least and the greatest of all samples.
+    pub extremes: bool,
 }
 
 impl Keep {
@@ -71,6 +73,7 @@ impl Keep {
             totals: self.totals || other.totals,
             age_max: self.age_max.max(other.age_max),
             sums: self.sums || other.sums,
+            extremes: self.extremes || other.extremes,
         }
     }
 }
@@ -202,7 +205,7 @@ impl Series {
 
     fn insert(&mut self, time: i64, sample: Sample, presence: bool, keep: Keep, now: i64) {
         if keep.totals {
-            self.totals.get_or_insert_default().add(&sample, presence);
+            self.totals.get_or_insert_default().add(&sample, presence, keep.extremes);
         }
         let Some(age_max) = keep.age_max else { return };
         let oldest = now.saturating_sub(age_max);
@@ -316,7 +319,7 @@ impl Series {
 const WIDE: u64 = 1 << 40;
 
 impl Totals {
-    fn add(&mut self, sample: &Sample, presence: bool) {
+    fn add(&mut self, sample: &Sample, presence: bool, extremes: bool) {
         self.samples += 1;
         if presence {
             return;
@@ -336,6 +339,9 @@ impl Totals {
                 }
             }
             _ => {}
+        }
+        if !extremes {
+            return;
         }
         for (best, fold) in [(&mut self.least, Fold::Min), (&mut self.greatest, Fold::Max)] {
             let mut folded = Folded::new(fold);

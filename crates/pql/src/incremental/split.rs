@@ -1,7 +1,7 @@
 //! From a compiled query to its rule over atoms.
 
-use super::atom::{Aggregate, Atom, AtomKind, Expression, Sequence, Step, Threshold, Tie};
-use super::local::{Local, is_constant, is_local, is_time_of, reads_events, span};
+use super::atom::{Aggregate, Atom, AtomKind, Expression, Sequence, Step, Threshold, Tie, age_max};
+use super::local::{Local, is_constant, is_local, reads_events, span};
 use super::series::{Keep, Sample, Sampled, SeriesSpec};
 use crate::ast::Comparison;
 use crate::method::{self, Reads};
@@ -9,6 +9,7 @@ use crate::node::{self, Anchor, Each, Fold, Generator, Node, Window};
 use crate::occurs::Span;
 use crate::query::Query;
 use model::SmolStr;
+use std::sync::Arc;
 
 /// A rule over numbered atoms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +64,7 @@ pub struct Split {
     /// The rule.
     pub rule: Rule,
     /// Its atoms, each once.
-    pub atoms: Vec<Atom>,
+    pub atoms: Vec<Arc<Atom>>,
 }
 
 /// Takes a query apart.
@@ -76,7 +77,7 @@ pub(crate) fn split(query: &Query) -> Split {
 
 struct Splitter {
     slots: usize,
-    atoms: Vec<Atom>,
+    atoms: Vec<Arc<Atom>>,
 }
 
 /// An atom under construction.
@@ -135,7 +136,7 @@ impl Splitter {
             AtomKind::Expression(e) | AtomKind::Whole(e) => method::reads(&e.node),
             AtomKind::Threshold(_) | AtomKind::Sequence(_) => Reads::default(),
         };
-        self.atoms.push(Atom { key, series, keep, kind, reads });
+        self.atoms.push(Arc::new(Atom { key, series, keep, kind, reads }));
         Rule::Atom(self.atoms.len() - 1)
     }
 }
@@ -160,12 +161,10 @@ impl Parts {
         let windows: Box<[Span]> = local.windows.into();
         let spec = spec(local.conditions, slot, sampled);
         let keep = if windows.is_empty() {
-            Keep { totals: true, ..Keep::default() }
+            Keep { totals: true, extremes: matches!(fold, Fold::Min | Fold::Max), ..Keep::default() }
         } else {
-            // The tightest window decides how long a sample matters.
-            let age_max = windows.iter().filter_map(|w| w.age_max()).min().unwrap_or(i64::MAX);
             let sums = matches!(fold, Fold::Sum | Fold::Average);
-            Keep { totals: false, age_max: Some(age_max), sums }
+            Keep { age_max: Some(age_max(&windows).unwrap_or(i64::MAX)), sums, ..Keep::default() }
         };
         Aggregate { series: self.series(spec, keep), windows, fold }
     }
@@ -230,24 +229,14 @@ fn renumber(node: &mut Node, first: usize) -> usize {
 /// Events, filtered any number of times, as a condition on the item of one slot.
 fn filtered_events(node: &Node) -> Option<(Local, usize)> {
     match node {
-        Node::Events => Some((Local::default(), usize::MAX)),
+        Node::Events => Some((Local::default(), EVENT_SLOT)),
         Node::Filter(each) => {
             let (mut local, inner) = filtered_events(&each.source)?;
-            if inner != usize::MAX && inner != each.slot {
-                local.conditions.iter_mut().for_each(|c| move_slot(c, inner, each.slot));
-            }
+            local.move_to(inner, each.slot);
             local.take(&each.body, each.slot).then_some((local, each.slot))
         }
         _ => None,
     }
-}
-
-fn move_slot(node: &mut Node, from: usize, to: usize) {
-    node.each_slot(&mut |slot| {
-        if *slot == from {
-            *slot = to;
-        }
-    });
 }
 
 /// A slot that no query has, for the event where the query names none.
@@ -261,7 +250,7 @@ fn stream(node: &Node) -> Option<(Local, usize, Sampled)> {
     match node {
         Node::Map(each) => {
             let (mut local, inner) = filtered_events(&each.source)?;
-            local.conditions.iter_mut().for_each(|c| move_slot(c, inner, each.slot));
+            local.move_to(inner, each.slot);
             is_local(&each.body, each.slot).then(|| (local, each.slot, Sampled::Value(each.body.clone())))
         }
         Node::Field { of, path } => {
@@ -348,7 +337,6 @@ fn projected(node: &Node) -> Option<(&Node, &[SmolStr])> {
 fn occurrence(time: &Node, window: &Window) -> Option<(Local, usize)> {
     let (of, path) = projected(time)?;
     let (mut local, slot) = filtered_events(of)?;
-    let slot = if slot == usize::MAX { EVENT_SLOT } else { slot };
     let is_time = path.len() == 1 && path[0] == "timestamp";
     match span(window) {
         Some(span) if is_time => local.windows.push(span),
@@ -419,9 +407,7 @@ fn failing(generators: &[Generator]) -> Option<(Local, usize)> {
 
 fn of_generator(generator: &Generator) -> Option<(Local, usize)> {
     let (mut local, inner) = filtered_events(&generator.source)?;
-    if inner != usize::MAX {
-        local.conditions.iter_mut().for_each(|c| move_slot(c, inner, generator.slot));
-    }
+    local.move_to(inner, generator.slot);
     Some((local, generator.slot))
 }
 
@@ -434,9 +420,7 @@ fn fold(node: &Node, parts: &mut Parts) -> Option<Aggregate> {
     if !matches!(sampled, Sampled::Presence) {
         return None;
     }
-    if slot != *item {
-        local.conditions.iter_mut().for_each(|c| move_slot(c, slot, *item));
-    }
+    local.move_to(slot, *item);
     is_local(body, *item).then(|| parts.aggregate(*fold, local, *item, Sampled::Value(body.clone())))
 }
 
@@ -477,16 +461,14 @@ fn constant(node: &Node) -> Option<Sample> {
 fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
     let Node::Chain(chain) = node else { return None };
     let (base, base_slot) = filtered_events(&chain.source)?;
-    if !is_time_of(&chain.time, chain.slot) {
+    if !method::is_field(&chain.time, chain.slot, "timestamp") {
         return None;
     }
     let mut parts = Parts::default();
     let mut steps = Vec::with_capacity(chain.steps.len());
     for (number, step) in chain.steps.iter().enumerate() {
-        let mut local = Local { conditions: base.conditions.clone(), windows: base.windows.clone() };
-        if base_slot != usize::MAX {
-            local.conditions.iter_mut().for_each(|c| move_slot(c, base_slot, step.item_slot));
-        }
+        let mut local = base.clone();
+        local.move_to(base_slot, step.item_slot);
         if !local.take(&step.what, step.item_slot) {
             return None;
         }
@@ -497,9 +479,8 @@ fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
                 None => tied = Some(tie(window, &chain.steps[..number])?),
             }
         }
-        let age_max = local.windows.iter().filter_map(|w| w.age_max()).min().unwrap_or(i64::MAX);
-        let keep = Keep { totals: false, age_max: Some(age_max), sums: false };
         let windows: Box<[Span]> = local.windows.into();
+        let keep = Keep { age_max: Some(age_max(&windows).unwrap_or(i64::MAX)), ..Keep::default() };
         let series = parts.series(spec(local.conditions, step.item_slot, Sampled::Presence), keep);
         steps.push(Step { series, windows, tie: tied, reads: step.reads });
     }

@@ -1,7 +1,7 @@
 //! Tree to JSON.
 
 use super::{OPERATORS, Scope, is_per_item};
-use crate::ast::{Anchor, Ast, Direction, Expr, ExprKind as K, Generator, Ident, Step, Unit, Window};
+use crate::ast::{Anchor, Ast, Direction, Expr, ExprKind as K, Generator, Ident, Step, Window};
 use serde_json::{Map, Value as Json, json};
 
 /// The JSON form of a query.
@@ -183,7 +183,7 @@ impl Scope {
     fn window(&mut self, window: &Window) -> Json {
         match window {
             Window::Distance { op, count, unit, direction, anchor } => json!({
-                "windowType": "distance", "operator": op.text(), "count": count, "unit": unit_name(*unit),
+                "windowType": "distance", "operator": op.text(), "count": count, "unit": unit.plural(),
                 "direction": side(*direction), "anchor": self.anchor(anchor),
             }),
             Window::Side(direction, anchor) => {
@@ -201,7 +201,7 @@ impl Scope {
         match anchor {
             Anchor::Period(offset, unit) => {
                 let which = ["last", "this", "next"][(offset + 1).clamp(0, 2) as usize];
-                json!({"nodeType": "period", "which": which, "unit": unit_name(*unit)})
+                json!({"nodeType": "period", "which": which, "unit": unit.plural()})
             }
             Anchor::At(expr) => self.node(expr),
         }
@@ -255,8 +255,4 @@ fn plain(expr: &Expr) -> Option<Json> {
 
 fn side(direction: Direction) -> &'static str {
     if direction == Direction::Before { "before" } else { "after" }
-}
-
-fn unit_name(unit: Unit) -> &'static str {
-    unit.plural()
 }

@@ -125,7 +125,8 @@ fn refuse_taken_name(docs: &DocSet, sandbox: SandboxId, old: Option<&Doc>, name:
     }
 }
 
-fn check_schema(fields: &Fields<'_>) -> Result<(), Error> {
+/// Refuses any class but that of profiles.
+pub(crate) fn check_schema(fields: &Fields<'_>) -> Result<(), Error> {
     match fields.required_object("schema", "schema.", &["name"])?.required_text("name")? {
         PROFILE_CLASS => Ok(()),
         other => {

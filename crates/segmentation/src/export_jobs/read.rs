@@ -1,6 +1,6 @@
 //! Checks the body of an export job, and reads a stored one.
 
-use crate::definitions::read::policy;
+use crate::definitions::read::{check_schema, policy};
 use crate::error::Error;
 use crate::fields::{Fields, shown};
 use crate::merge_policies::PROFILE_CLASS;
@@ -96,14 +96,7 @@ fn instant(text: &str) -> Option<Timestamp> {
 pub(super) fn document(docs: &DocSet, caller: &Caller<'_>, schema: &pql::Schema, body: &Json) -> Result<Json, Error> {
     let fields = Fields::of_body(body)?;
     fields.only(&["fields", "mergePolicy", "filter", "additionalFields", "destination", "schema"])?;
-    let given = fields.required_object("schema", "schema.", &["name"])?;
-    match given.required_text("name")? {
-        PROFILE_CLASS => {}
-        other => {
-            let rule = format!("must be `{PROFILE_CLASS}`, is `{other}`; other classes are not supported yet");
-            return Err(Error::field("schema.name", rule));
-        }
-    }
+    check_schema(&fields)?;
     let mut document = json!({ "jobType": "BATCH" });
     if let Some(list) = fields.text("fields")? {
         check_paths("fields", list, &|path| known(schema, path))?;

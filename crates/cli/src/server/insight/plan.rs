@@ -12,7 +12,7 @@ use activation::{FlowPlan, Verdict, decide};
 use api::{ApiError, PlanRequest};
 use audience::Audience;
 use authoring::Catalogs;
-use engine::{Compiler as _, Engine, SandboxPlan, StoredProfile};
+use engine::{Engine, SandboxPlan, StoredProfile};
 use model::{AudienceNo, Caller, DocChange, Membership, PartitionNo, SandboxId, SmolStr, Status, Timestamp, Value};
 use pql::{EventView, Schema};
 use serde_json::{Value as Json, json};
@@ -80,11 +80,11 @@ impl Change {
             }
         };
         let (changes, accepted) = made.map_err(|error| refused(error.status(), error.to_string()))?;
-        let planned = planned(scope, catalogs, &changes, now);
-        let affected = planned.as_deref().map(|plan| affected(plan, &accepted.id)).unwrap_or_default();
-        let (Some(plan), false) = (planned, affected.is_empty()) else {
+        let plan = planned(scope, catalogs, &changes, now);
+        let affected = affected(&plan, &accepted.id);
+        if affected.is_empty() {
             return Err(refused(409, "the audience would not be evaluated"));
-        };
+        }
         Ok(Change {
             sandbox: scope.sandbox,
             plan,
@@ -98,11 +98,11 @@ impl Change {
 }
 
 /// The sandbox as it would be after the changes.
-fn planned(scope: &Scope, catalogs: &Arc<Catalogs>, changes: &[DocChange], now: Timestamp) -> Option<Arc<SandboxPlan>> {
+fn planned(scope: &Scope, catalogs: &Arc<Catalogs>, changes: &[DocChange], now: Timestamp) -> Arc<SandboxPlan> {
     let mut docs = scope.current.docs.clone();
     let n = docs.n + 1;
     changes.iter().for_each(|change| docs.apply(n, now, change));
-    PlanCompiler::new(catalogs.clone()).compile(&docs).sandboxes.get(&scope.sandbox).cloned()
+    Arc::new(PlanCompiler::new(catalogs.clone()).sandbox(&docs, scope.sandbox))
 }
 
 /// The audience of an id and those that depend on it, in evaluation order.
@@ -223,7 +223,7 @@ impl<'c> Found<'c> {
         self.read += 1;
         self.not_evaluated += u64::from(stored.profile.plan_n < self.change.stored_n);
         let events: Vec<EventView> = match self.reads_events && stored.profile.events > 0 {
-            true => engine.events(self.change.sandbox, stored.id)?.into_iter().map(|event| event.view).collect(),
+            true => engine.event_views(self.change.sandbox, stored.id)?,
             false => Vec::new(),
         };
         let plan = &*self.change.plan;

@@ -35,19 +35,10 @@ impl Scope {
     }
 }
 
-/// How many letters have to change.
+/// How many letters have to change, of so many that a request cannot make it long work.
 fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(100).collect(), b.chars().take(100).collect());
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    let head = |text: &str| text.chars().take(100).collect::<String>();
+    strsim::levenshtein(&head(a), &head(b))
 }
 
 /// The profile of an id, or of `NAMESPACE:VALUE`.
@@ -69,20 +60,9 @@ pub(super) fn subject(engine: &Engine, scope: &Scope, name: &str) -> Result<Stor
     found.ok_or_else(|| refused(404, format!("there is no profile {name}")))
 }
 
-/// The merged attributes under a merge policy, with the parts that the service adds.
+/// What queries see of a profile under the merge policy of an audience.
 pub(super) fn view(plan: &SandboxPlan, profile: &Profile, policy: usize) -> Value {
-    let Some(policy) = plan.merge_policies.get(policy) else { return Value::Object(Vec::new()) };
-    let mut view = profile::attributes(profile, policy, None);
-    let identities = profile.identities.iter().map(|known| &known.identity);
-    view.set(&["identityMap"], profile::identity_map(identities, &|id| plan.namespaces.code(id)));
-    view.set(&["segmentMembership"], engine::membership_map(profile, plan));
-    view
-}
-
-/// Events in the order in which queries see them.
-pub(super) fn events(engine: &Engine, scope: &Scope, stored: &StoredProfile) -> Result<Vec<EventView>, engine::Error> {
-    let events = engine.events(scope.sandbox, stored.id)?;
-    Ok(events.into_iter().map(|event| event.view).collect())
+    plan.merge_policies.get(policy).map_or(Value::Object(Vec::new()), |policy| plan.view(profile, policy))
 }
 
 /// Whether an audience's rule holds, and when time may turn that. `view` is that of the audience's merge policy.
@@ -96,9 +76,6 @@ pub(super) fn holds(
     let (holds, due) = audience.query.eval_bool(&World { profile: view, events, is_member, now });
     (holds && !(audience.exclude_opt_out && audience::is_opted_out(view)), due)
 }
-
-/// Where a general opt-out stands (profile.md §4.3).
-pub(super) const OPT_OUTS: &str = "optOutConsentLevel.privacyOptOuts";
 
 /// The identities of a profile, `{namespace, id}` each, at most so many.
 pub(super) fn identities(plan: &SandboxPlan, profile: &Profile, most: usize) -> Vec<Json> {

@@ -7,7 +7,7 @@
 //! Always: the past is what would have been answered if every event had arrived at its timestamp, attributes being as
 //! they are now; work is bounded, and what is beyond it is not known rather than guessed.
 
-use super::sight::{self, OPT_OUTS};
+use super::sight;
 use super::{Scope, refused};
 use api::ApiError;
 use audience::Audience;
@@ -67,7 +67,7 @@ pub(super) fn explain(
         audience,
         stored,
         view: sight::view(plan, &stored.profile, audience.policy),
-        events: sight::events(engine, scope, stored).map_err(|error| ApiError::unavailable(&error))?,
+        events: engine.event_views(scope.sandbox, stored.id).map_err(|error| ApiError::unavailable(&error))?,
         now,
         named: named(plan, audience).into_iter().map(|a| (a, sight::view(plan, &stored.profile, a.policy))).collect(),
         past: Effort::default(),
@@ -287,7 +287,7 @@ impl Sight<'_> {
             "kind": "optOut",
             "expression": "no general opt-out",
             "holds": !audience::is_opted_out(&self.view),
-            "attributes": [self.attribute(OPT_OUTS)],
+            "attributes": [self.attribute(audience::OPT_OUT)],
             "since": turn(Turn::Unknown),
             "turns": turn(Turn::Never),
         })

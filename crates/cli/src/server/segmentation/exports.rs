@@ -5,7 +5,7 @@
 
 use super::evaluate::Views;
 use super::survey::{self, End};
-use super::{Room, next_change};
+use super::{Room, work_off};
 use engine::StoredProfile;
 use model::membership::UPLOADED_FIELD;
 use model::{AudienceNo, Collection, Doc, SandboxId, SmolStr, Status, Timestamp, Value};
@@ -24,24 +24,16 @@ const DIRECTORY: &str = "exports";
 const UNFINISHED: &str = ".part";
 
 /// One export after another, until the server stops.
-pub(super) async fn run(room: Arc<Room>, mut stopped: watch::Receiver<bool>) {
-    let mut changed = room.changed.clone();
+pub(super) async fn run(room: Arc<Room>, stopped: watch::Receiver<bool>) {
     remove_unfinished(&room.root.join(DIRECTORY));
-    while !room.is_stopping() {
-        changed.mark_unchanged();
-        match export_jobs::next(&room.docs()) {
-            Some((sandbox, job)) => process(&room, sandbox, job).await,
-            None if !next_change(&mut changed, &mut stopped).await => return,
-            None => {}
-        }
-    }
+    work_off(room, stopped, export_jobs::next, process).await;
 }
 
-async fn process(room: &Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
+async fn process(room: Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
     if jobs::is_cancelling(&job) {
-        return write(room, sandbox, &job.id, &Stand::Cancelled).await;
+        return write(&room, sandbox, &job.id, &Stand::Cancelled).await;
     }
-    write(room, sandbox, &job.id, &Stand::Processing).await;
+    write(&room, sandbox, &job.id, &Stand::Processing).await;
     let (inner, id) = (room.clone(), job.id.clone());
     let exported = tokio::task::spawn_blocking(move || export(&inner, sandbox, &job)).await;
     let stand = match exported {
@@ -52,7 +44,7 @@ async fn process(room: &Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
         Ok(Err(why)) => Stand::Failed(why),
         Err(broken) => Stand::Failed(format!("the export broke off: {broken}")),
     };
-    write(room, sandbox, &id, &stand).await;
+    write(&room, sandbox, &id, &stand).await;
 }
 
 async fn write(room: &Room, sandbox: SandboxId, id: &str, stand: &Stand) {

@@ -2,7 +2,7 @@
 
 use super::evaluate::Evaluator;
 use super::survey::{self, End};
-use super::{Room, next_change};
+use super::{Room, work_off};
 use model::{Collection, Doc, SandboxId, SmolStr, Status, Timestamp};
 use segmentation::jobs::{self, Counted, Counts, Stand};
 use std::collections::BTreeMap;
@@ -11,23 +11,15 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 /// One job after another, until the server stops.
-pub(super) async fn run(room: Arc<Room>, mut stopped: watch::Receiver<bool>) {
-    let mut changed = room.changed.clone();
-    while !room.is_stopping() {
-        changed.mark_unchanged();
-        match jobs::next(&room.docs()) {
-            Some((sandbox, job)) => process(&room, sandbox, job).await,
-            None if !next_change(&mut changed, &mut stopped).await => return,
-            None => {}
-        }
-    }
+pub(super) async fn run(room: Arc<Room>, stopped: watch::Receiver<bool>) {
+    work_off(room, stopped, jobs::next, process).await;
 }
 
-async fn process(room: &Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
+async fn process(room: Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
     if jobs::is_cancelling(&job) {
-        return write(room, sandbox, &job.id, &Stand::Cancelled).await;
+        return write(&room, sandbox, &job.id, &Stand::Cancelled).await;
     }
-    write(room, sandbox, &job.id, &Stand::Processing).await;
+    write(&room, sandbox, &job.id, &Stand::Processing).await;
     let (inner, id) = (room.clone(), job.id.clone());
     let counted = tokio::task::spawn_blocking(move || count(&inner, sandbox, &job)).await;
     let stand = match counted {
@@ -38,7 +30,7 @@ async fn process(room: &Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
         Ok(Err(why)) => Stand::Failed(why),
         Err(broken) => Stand::Failed(format!("the evaluation broke off: {broken}")),
     };
-    write(room, sandbox, &id, &stand).await;
+    write(&room, sandbox, &id, &stand).await;
 }
 
 async fn write(room: &Room, sandbox: SandboxId, id: &str, stand: &Stand) {
@@ -57,7 +49,7 @@ fn count(room: &Room, sandbox: SandboxId, job: &Doc) -> Result<Option<Counted>, 
     let current = room.engine.control().current();
     let (docs, now) = (&current.docs, room.clock.now());
     let plan = current.plan.sandboxes.get(&sandbox).cloned().ok_or("the sandbox is gone")?;
-    let evaluator = Evaluator::new(docs, sandbox, plan.clone(), jobs::work(docs, sandbox, job))?;
+    let evaluator = Evaluator::new(plan.clone(), jobs::work(docs, sandbox, job))?;
     let before = jobs::counted_before(docs, sandbox, job);
     let mut counts: Vec<Counts> = vec![Counts::default(); evaluator.rules.len()];
     let mut profiles = 0;
@@ -71,14 +63,14 @@ fn count(room: &Room, sandbox: SandboxId, job: &Doc) -> Result<Option<Counted>, 
         let members = evaluator.evaluate(&room.engine, sandbox, stored, now)?;
         for ((rule, counts), is_member) in evaluator.rules.iter().zip(&mut counts).zip(members) {
             if rule.asked {
-                let since = stored.profile.membership(rule.no).map(|m| (m.status, m.since));
-                tally(counts, is_member, since, before.get(&rule.id).copied(), &codes);
+                let since = stored.profile.membership(rule.audience.no).map(|m| (m.status, m.since));
+                tally(counts, is_member, since, before.get(&rule.audience.id).copied(), &codes);
             }
         }
         Ok(ControlFlow::Continue(()))
     })?;
     let asked = evaluator.rules.iter().zip(counts).filter(|(rule, _)| rule.asked);
-    let audiences: BTreeMap<SmolStr, Counts> = asked.map(|(rule, counts)| (rule.id.clone(), counts)).collect();
+    let audiences: BTreeMap<SmolStr, Counts> = asked.map(|(rule, counts)| (rule.audience.id.clone(), counts)).collect();
     Ok((end == End::Done).then_some(Counted { profiles, audiences }))
 }
 

@@ -7,7 +7,7 @@
 //! the others are taken.
 
 use super::csv::Csv;
-use super::{Room, landing_zone, next_change};
+use super::{Room, landing_zone, work_off};
 use engine::{Placed, SandboxPlan};
 use model::membership::UPLOADED_FIELD;
 use model::{Collection, DatasetNo, Doc, Identity, NamespaceId, SandboxId, SmolStr, Timestamp, Value};
@@ -29,24 +29,16 @@ const ECID: NamespaceId = NamespaceId(4);
 const ECID_DIGITS: usize = 38;
 
 /// One load after another, until the server stops.
-pub(super) async fn run(room: Arc<Room>, mut stopped: watch::Receiver<bool>) {
-    let mut changed = room.changed.clone();
+pub(super) async fn run(room: Arc<Room>, stopped: watch::Receiver<bool>) {
     if let Err(error) = fs::create_dir_all(landing_zone(&room.root)) {
         tracing::warn!(%error, "the landing zone could not be made");
     }
-    while !room.is_stopping() {
-        changed.mark_unchanged();
-        match external::run_of(&room.docs()) {
-            Some((sandbox, run)) => process(&room, sandbox, run).await,
-            None if !next_change(&mut changed, &mut stopped).await => return,
-            None => {}
-        }
-    }
+    work_off(room, stopped, external::run_of, process).await;
 }
 
-async fn process(room: &Arc<Room>, sandbox: SandboxId, run: Arc<Doc>) {
+async fn process(room: Arc<Room>, sandbox: SandboxId, run: Arc<Doc>) {
     let started = room.clock.now();
-    write(room, sandbox, &run.id, "PROCESSING", started, &Progress::default()).await;
+    write(&room, sandbox, &run.id, "PROCESSING", started, &Progress::default()).await;
     let (inner, id) = (room.clone(), run.id.clone());
     let runtime = tokio::runtime::Handle::current();
     let loaded = tokio::task::spawn_blocking(move || {
@@ -68,7 +60,7 @@ async fn process(room: &Arc<Room>, sandbox: SandboxId, run: Arc<Doc>) {
             ("FAILED", Progress { faults: vec![format!("the load broke off: {broken}")], ..Progress::default() })
         }
     };
-    write(room, sandbox, &id, status, started, &progress).await;
+    write(&room, sandbox, &id, status, started, &progress).await;
 }
 
 async fn write(room: &Room, sandbox: SandboxId, id: &str, status: &str, started: Timestamp, progress: &Progress) {

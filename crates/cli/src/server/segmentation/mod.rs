@@ -20,7 +20,7 @@ pub(super) use previews::PreviewRoom;
 
 use clock::Clock;
 use engine::{ChangeError, Engine};
-use model::{Collection, DocChange, DocSet, SandboxId};
+use model::{Collection, Doc, DocChange, DocSet, SandboxId};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -130,8 +130,26 @@ impl Room {
     }
 }
 
-/// Lets the disk or the log recover, which no clock of ours drives.
-#[allow(clippy::disallowed_methods)]
+/// Does one piece of work after another until the server stops. `next` finds the oldest open one.
+async fn work_off<F: Future<Output = ()>>(
+    room: Arc<Room>,
+    mut stopped: watch::Receiver<bool>,
+    next: impl Fn(&DocSet) -> Option<(SandboxId, Arc<Doc>)>,
+    process: impl Fn(Arc<Room>, SandboxId, Arc<Doc>) -> F,
+) {
+    let mut changed = room.changed.clone();
+    while !room.is_stopping() {
+        changed.mark_unchanged();
+        match next(&room.docs()) {
+            Some((sandbox, doc)) => process(room.clone(), sandbox, doc).await,
+            None if !next_change(&mut changed, &mut stopped).await => return,
+            None => {}
+        }
+    }
+}
+
+/// Lets the disk or the log recover.
+#[expect(clippy::disallowed_methods, reason = "no clock of ours drives the disk")]
 async fn pause() {
     tokio::time::sleep(PAUSE).await;
 }
