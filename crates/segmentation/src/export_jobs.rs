@@ -99,9 +99,14 @@ pub fn plan(job: &Doc) -> Plan {
     Plan::of(&job.body)
 }
 
-/// The change that writes down how a job stands; `None` when it is gone.
+/// The change that writes down how a job stands; `None` when it is gone,
+/// or is to stop before it began.
 pub fn write_stand(docs: &DocSet, sandbox: SandboxId, id: &str, now: Timestamp, stand: &Stand) -> Option<DocChange> {
     let doc = docs.get(sandbox, Collection::ExportJob, id)?;
+    // What is to stop does not begin: its work finds that out and ends.
+    if *stand == Stand::Processing && crate::jobs::is_cancelling(doc) {
+        return None;
+    }
     let mut body = doc.body.clone();
     body["status"] = match stand {
         Stand::Processing => "PROCESSING",

@@ -253,9 +253,14 @@ fn counted(docs: &DocSet, sandbox: SandboxId, which: &dyn Fn(&Doc) -> bool) -> B
     before
 }
 
-/// The change that writes down how a job stands; `None` when it is gone.
+/// The change that writes down how a job stands; `None` when it is gone,
+/// or is to stop before it began.
 pub fn write_stand(docs: &DocSet, sandbox: SandboxId, id: &str, now: Timestamp, stand: &Stand) -> Option<DocChange> {
     let doc = docs.get(sandbox, Collection::SegmentJob, id)?;
+    // What is to stop does not begin: its work finds that out and ends.
+    if *stand == Stand::Processing && is_cancelling(doc) {
+        return None;
+    }
     let mut body = doc.body.clone();
     let started = body["_internal"]["started"].as_i64();
     body["status"] = match stand {
@@ -380,4 +385,24 @@ fn shown_doc(docs: &DocSet, caller: &Caller<'_>, doc: &Doc) -> Json {
     out["creationTime"] = doc.created_at.0.into();
     out["updateEpoch"] = doc.updated_at.0.div_euclid(1000).into();
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export_jobs;
+
+    #[test]
+    fn what_is_to_stop_does_not_begin() {
+        let (sandbox, now) = (SandboxId(1), Timestamp(1));
+        let mut docs = DocSet::default();
+        for kind in [Collection::SegmentJob, Collection::ExportJob] {
+            let job = DocChange::put(sandbox, kind, "job", json!({ "status": "CANCELLING" }), "client");
+            docs.apply(docs.n + 1, now, &job);
+        }
+        assert!(write_stand(&docs, sandbox, "job", now, &Stand::Processing).is_none());
+        assert!(export_jobs::write_stand(&docs, sandbox, "job", now, &export_jobs::Stand::Processing).is_none());
+        assert!(write_stand(&docs, sandbox, "job", now, &Stand::Cancelled).is_some());
+        assert!(export_jobs::write_stand(&docs, sandbox, "job", now, &export_jobs::Stand::Cancelled).is_some());
+    }
 }

@@ -37,7 +37,7 @@ async fn write(room: &Room, sandbox: SandboxId, id: &str, stand: &Stand) {
     let now = room.clock.now();
     room.write(|docs| {
         let cancelled = docs.get(sandbox, Collection::SegmentJob, id).is_some_and(|doc| jobs::is_cancelling(doc));
-        let stand = if cancelled { &Stand::Cancelled } else { stand };
+        let stand = if cancelled && *stand != Stand::Processing { &Stand::Cancelled } else { stand };
         jobs::write_stand(docs, sandbox, id, now, stand)
     })
     .await;
