@@ -26,6 +26,8 @@ const STEPS: [(&str, i32); 10] = [
 ];
 /// In the first hour, what this test does itself: the program is built, it has a directory, server and receiver run.
 const DONE_HERE: [&str; 2] = ["make build", "rivermouth serve"];
+/// The step of the first hour that shows a fault and how it is reported.
+const SHOWS_A_FAULT: &str = "Try a rule";
 /// Addresses that the README uses.
 const SERVER: &str = "127.0.0.1:8080";
 const RECEIVER: &str = "127.0.0.1:8090";
@@ -103,9 +105,13 @@ fn the_first_hour_goes_as_the_readme_says() {
         .into_iter()
         .partition(|step| DONE_HERE.iter().any(|command| step.commands.contains(command)));
     assert_eq!(done_here.len(), DONE_HERE.len());
+    assert!(before.iter().any(|step| step.title == SHOWS_A_FAULT));
     for step in &before {
         let (code, output) = desk.play(step);
-        assert_eq!(code, 0, "{}\n{output}", step.commands);
+        let faulty = step.title == SHOWS_A_FAULT;
+        assert_eq!(code, i32::from(faulty), "{}\n{output}", step.commands);
+        let shown = step.shown.as_deref().unwrap_or_default();
+        assert!(!faulty || is_as_shown(shown, &output), "the README shows\n{shown}\n\nthere came\n{output}");
     }
     let hour = section(&readme, "An author's first hour: your own destination");
     assert_eq!(hour.iter().map(|step| step.title.as_str()).collect::<Vec<_>>(), STEPS.map(|(title, _)| title));
