@@ -85,15 +85,15 @@ impl<'a> Analysis<'a> {
                 Node::Text(_) => {}
                 Node::Print(expr) => self.whole(expr),
                 Node::If(branches) => {
-                    for (condition, _, body) in &branches.branches {
-                        self.whole(condition);
-                        self.nodes(body);
+                    for branch in &branches.branches {
+                        self.whole(&branch.condition);
+                        self.nodes(&branch.body);
                     }
                     self.nodes(&branches.otherwise);
                 }
                 Node::For(each) => self.for_each(each),
                 Node::Set(one) => {
-                    let (name, places) = (one.0.text.as_str(), self.places(&one.1));
+                    let (name, places) = (one.name.text.as_str(), self.places(&one.value));
                     self.aliases.push(Alias { name, places: places.clone(), uses: 0 });
                     self.enter(name, places, Some(self.aliases.len() - 1));
                     set.push(name);

@@ -8,9 +8,9 @@ use crate::filters::Run;
 use crate::operators;
 use crate::predicates::Predicate;
 use crate::render::Renderer;
-use crate::scope::{Held, NULL, Near, Val, follow};
+use crate::scope::{Held, NULL, Near, Pass, Val, follow};
 use crate::tree::*;
-use crate::value::{Value, same_text};
+use crate::value::Value;
 use crate::{filters, functions, predicates};
 
 #[cold]
@@ -52,7 +52,6 @@ impl<'a> Renderer<'a> {
 
     /// The value of an expression that is a plain walk through variables, read in place.
     /// `None` says nothing: the full evaluation decides.
-    #[inline]
     pub(crate) fn peek(&self, expr: &'a Expr) -> Option<&Value> {
         match expr {
             Expr::Path(path) => self.peek_path(path),
@@ -62,12 +61,58 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn peek_path(&self, path: &'a Path) -> Option<&Value> {
+    #[inline(always)]
+    pub(crate) fn peek_path(&self, path: &'a Path) -> Option<&Value> {
+        let segments = path.segments.as_slice();
+        let (start, rest) = match path.slot {
+            Slot::Item(level) => {
+                let pass = self.scopes.pass(level)?;
+                match &pass.item {
+                    Val::Own(value) => (value, segments),
+                    _ => self.of_pass(pass, path)?,
+                }
+            }
+            _ => match (self.memos[path.memo.slot].get(), segments.get(path.memo.names..)) {
+                (Some(start), Some(rest)) if path.slot == Slot::Context => (start, rest),
+                _ => return self.peek_far(path),
+            },
+        };
+        follow(start, rest, !self.strict)
+    }
+
+    /// Where a walk from the variable of a loop starts, and the names that are left.
+    #[inline(always)]
+    fn of_pass(&self, pass: &Pass<'a>, path: &'a Path) -> Option<(&'a Value, &'a [Segment])> {
+        match (&pass.item, path.segments.as_slice()) {
+            (Val::Ref(value), [first, rest @ ..]) if path.shares => match pass.shared.get() {
+                Some(start) => Some((start, rest)),
+                None => Some((self.share(value, pass, first)?, rest)),
+            },
+            (Val::Ref(value), segments) => Some((value, segments)),
+            (Val::Entry(entry), [first, rest @ ..]) => Some((first.part.of(entry)?, rest)),
+            _ => None,
+        }
+    }
+
+    /// Remembers for the rest of a pass where its shared name leads.
+    #[inline(never)]
+    fn share(&self, value: &'a Value, pass: &Pass<'a>, name: &'a Segment) -> Option<&'a Value> {
+        let found = follow(value, std::slice::from_ref(name), !self.strict)?;
+        pass.shared.set(Some(found));
+        Some(found)
+    }
+
+    /// As `peek_path`, for paths that start elsewhere than at the variable of a loop or where a walk has been.
+    #[inline(never)]
+    fn peek_far(&self, path: &'a Path) -> Option<&Value> {
         let start = match path.slot {
-            Slot::Item(level) => self.scopes.pass(level)?.item.near()?,
             Slot::Context if self.alone => return self.context_path(path),
-            Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
-            Slot::Named | Slot::Context => {
+            Slot::Item(_) | Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
+            Slot::Place(place) if self.alone => match self.scopes.placed(place) {
+                Some(value) => value.near()?,
+                None => return self.context_path(path),
+            },
+            Slot::Named | Slot::Context | Slot::Place(_) => {
                 let Expr::Var(var) = &path.base else { return None };
                 self.scopes.near(&var.name, &var.near)?
             }
@@ -79,7 +124,12 @@ impl<'a> Renderer<'a> {
         let near = match var.slot {
             Slot::Item(level) => self.scopes.pass(level)?.item.near()?,
             Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
-            Slot::Named | Slot::Context => self.scopes.near(&var.name, &var.near)?,
+            Slot::Context if self.alone => return self.scopes.context(&var.name.text, &var.near),
+            Slot::Place(place) if self.alone => match self.scopes.placed(place) {
+                Some(value) => value.near()?,
+                None => return self.scopes.context(&var.name.text, &var.near),
+            },
+            Slot::Named | Slot::Context | Slot::Place(_) => self.scopes.near(&var.name, &var.near)?,
         };
         if let Near::Value(value) = near { Some(value) } else { None }
     }
@@ -90,7 +140,7 @@ impl<'a> Renderer<'a> {
         let Expr::Var(var) = &path.base else { return None };
         let Memo { slot, names } = path.memo;
         let lenient = !self.strict;
-        if names == 0 {
+        if slot == NO_MEMO {
             return follow(self.scopes.context(&var.name.text, &var.near)?, &path.segments, lenient);
         }
         let (prefix, rest) = path.segments.split_at(names);
@@ -108,11 +158,26 @@ impl<'a> Renderer<'a> {
 
     /// As `peek`, for what is borrowed from the context.
     pub(crate) fn reach(&self, expr: &'a Expr) -> Option<&'a Value> {
+        if let Expr::Path(path) = expr
+            && let Slot::Item(level) = path.slot
+        {
+            let (start, rest) = self.of_pass(self.scopes.pass(level)?, path)?;
+            return follow(start, rest, !self.strict);
+        }
+        self.reach_far(expr)
+    }
+
+    /// As `reach`, for what starts elsewhere than at the variable of a loop.
+    #[inline(never)]
+    fn reach_far(&self, expr: &'a Expr) -> Option<&'a Value> {
         let (near, segments) = match expr {
             Expr::Path(path) => match (path.slot, &path.base) {
-                (Slot::Item(level), _) => (self.scopes.pass(level)?.item.borrowed()?, path.segments.as_slice()),
                 (Slot::Context, _) if self.alone => return self.context_path(path),
-                (Slot::Named | Slot::Context, Expr::Var(var)) => {
+                (Slot::Place(place), _) if self.alone => match self.scopes.placed(place) {
+                    Some(value) => (value.borrowed()?, path.segments.as_slice()),
+                    None => return self.context_path(path),
+                },
+                (Slot::Named | Slot::Context | Slot::Place(_), Expr::Var(var)) => {
                     (self.scopes.borrowed(&var.name, &var.near)?, path.segments.as_slice())
                 }
                 _ => return None,
@@ -121,7 +186,12 @@ impl<'a> Renderer<'a> {
             Expr::Var(var) => match var.slot {
                 Slot::Item(level) => (self.scopes.pass(level)?.item.borrowed()?, &[][..]),
                 Slot::Loop(_) | Slot::First(_) | Slot::Last(_) => return None,
-                Slot::Named | Slot::Context => (self.scopes.borrowed(&var.name, &var.near)?, &[][..]),
+                Slot::Context if self.alone => return self.scopes.context(&var.name.text, &var.near),
+                Slot::Place(place) if self.alone => match self.scopes.placed(place) {
+                    Some(value) => (value.borrowed()?, &[][..]),
+                    None => return self.scopes.context(&var.name.text, &var.near),
+                },
+                Slot::Named | Slot::Context | Slot::Place(_) => (self.scopes.borrowed(&var.name, &var.near)?, &[][..]),
             },
             _ => return None,
         };
@@ -161,6 +231,10 @@ impl<'a> Renderer<'a> {
         let found = match var.slot {
             Slot::Item(level) => self.scopes.pass(level).map(|pass| pass.item.clone()),
             Slot::Loop(level) => self.scopes.pass(level).map(|pass| Val::Loop(pass.at)),
+            Slot::Place(place) if self.alone => match self.scopes.placed(place) {
+                Some(value) => Some(value.clone()),
+                None => self.scopes.context(&var.name.text, &var.near).map(Val::Ref),
+            },
             _ => self.scopes.get(&var.name, &var.near),
         };
         match found {
@@ -308,16 +382,19 @@ impl<'a> Renderer<'a> {
     /// Sums, differences and products of whole numbers that can be read in place.
     #[inline]
     pub(crate) fn whole(&self, binary: &'a Binary) -> Option<i64> {
-        let operate = match binary.op {
-            Op::Add => i64::wrapping_add,
-            Op::Subtract => i64::wrapping_sub,
-            Op::Multiply => i64::wrapping_mul,
-            _ => return None,
-        };
-        match (self.peek(&binary.left)?, self.peek(&binary.right)?) {
-            (Value::Long(a), Value::Long(b)) => Some(operate(*a, *b)),
-            _ => None,
+        if !matches!(binary.op, Op::Add | Op::Subtract | Op::Multiply) {
+            return None;
         }
+        let right = match &binary.right {
+            Expr::Const(value) => value,
+            other => self.peek(other)?,
+        };
+        let (Value::Long(a), Value::Long(b)) = (self.peek(&binary.left)?, right) else { return None };
+        Some(match binary.op {
+            Op::Add => a.wrapping_add(*b),
+            Op::Subtract => a.wrapping_sub(*b),
+            _ => a.wrapping_mul(*b),
+        })
     }
 
     fn binary(&mut self, binary: &'a Binary) -> Raised<Val<'a>> {
@@ -355,11 +432,30 @@ impl<'a> Renderer<'a> {
 
     /// `and`, `or`: the right side is asked only if the left one decides nothing.
     fn either(&mut self, binary: &'a Binary) -> Raised<bool> {
-        let left = self.truth(&binary.left).map_err(|f| f.at(binary.span))?;
-        if left == (binary.op == Op::Or) {
-            return Ok(left);
+        let mut holds = false;
+        for side in [&binary.left, &binary.right] {
+            holds = self.holds(side, binary.span)?;
+            if holds == (binary.op == Op::Or) {
+                break;
+            }
         }
-        self.truth(&binary.right).map_err(|f| f.at(binary.span))
+        Ok(holds)
+    }
+
+    /// As `truth`, the quickest conditions first; faults without a place get this one.
+    #[inline(always)]
+    pub(crate) fn holds(&mut self, condition: &'a Expr, span: Span) -> Raised<bool> {
+        if let Expr::Binary(binary) = condition {
+            if matches!(binary.op, Op::And | Op::Or) {
+                return self.either(binary).map_err(|f| f.at(span));
+            }
+            if binary.op.compares()
+                && let Some(holds) = self.compared(binary)
+            {
+                return Ok(holds);
+            }
+        }
+        self.truth(condition).map_err(|f| f.at(span))
     }
 
     /// The operators that say yes or no.
@@ -391,12 +487,24 @@ impl<'a> Renderer<'a> {
     }
 
     /// Comparisons of what can be read in place.
-    #[inline]
-    fn compared(&self, binary: &'a Binary) -> Option<bool> {
-        let (left, right) = (self.peek(&binary.left)?, self.peek(&binary.right)?);
+    pub(crate) fn compared(&self, binary: &'a Binary) -> Option<bool> {
+        let left = match &binary.left {
+            Expr::Path(path) => self.peek_path(path)?,
+            other => self.peek(other)?,
+        };
+        let right = match &binary.right {
+            Expr::Const(value) => value,
+            other => self.peek(other)?,
+        };
+        if let (Value::Str(a), Value::Str(b)) = (left, right)
+            && matches!(binary.op, Op::Equal | Op::NotEqual)
+        {
+            return Some((a == b) == (binary.op == Op::Equal));
+        }
+        if let (Value::Long(a), Value::Long(b)) = (left, right) {
+            return Some(operators::ordered(binary.op, *a as f64, *b as f64));
+        }
         match (binary.op, left, right) {
-            (Op::Equal, Value::Str(a), Value::Str(b)) => Some(same_text(a, b)),
-            (Op::NotEqual, Value::Str(a), Value::Str(b)) => Some(!same_text(a, b)),
             (Op::Equal, a, b) => Some(operators::same(a, b, &self.changed)),
             (Op::NotEqual, a, b) => Some(!operators::same(a, b, &self.changed)),
             (op, a, b) => operators::compare(op, a, b).ok(),
@@ -440,19 +548,11 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// `loop.last`, `loop.first` and their opposites, where the loop has a place of its own.
+    /// Where a loop stands that has a place of its own.
     #[inline]
-    pub(crate) fn flag(&self, expr: &'a Expr) -> Option<bool> {
-        let (expr, negated) = match expr {
-            Expr::Unary(unary) if unary.0 == Sign::Not => (&unary.1, true),
-            expr => (expr, false),
-        };
-        let Expr::Path(path) = expr else { return None };
-        match path.slot {
-            Slot::Last(level) => Some(self.scopes.pass(level)?.at.is_last() != negated),
-            Slot::First(level) => Some(self.scopes.pass(level)?.at.is_first() != negated),
-            _ => None,
-        }
+    pub(crate) fn flag(&self, flag: Flag) -> Option<bool> {
+        let at = self.scopes.pass(flag.level)?.at;
+        Some((if flag.last { at.is_last() } else { at.is_first() }) != flag.negated)
     }
 
     /// `loop.last` and `loop.first`, the conditions of nearly every list.

@@ -5,6 +5,7 @@
 
 /// A list of fixed length.
 #[derive(Debug, Clone)]
+#[repr(u8)] // A tag of its own is told apart in one step; one packed into an element takes several.
 pub(crate) enum Few<T> {
     One([T; 1]),
     Two([T; 2]),
@@ -42,11 +43,14 @@ impl<T> std::ops::Deref for Few<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        match self {
-            Few::One(one) => one,
-            Few::Two(two) => two,
-            Few::Many(many) => many,
+        // One test after the other, the smallest first: each is a single comparison of the tag.
+        if let Few::One(one) = self {
+            return one;
         }
+        if let Few::Many(many) = self {
+            return many;
+        }
+        if let Few::Two(two) = self { two } else { &[] }
     }
 }
 

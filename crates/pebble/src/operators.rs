@@ -207,14 +207,22 @@ pub(crate) fn same(left: &Value, right: &Value, changed: &Changed) -> bool {
     }
 }
 
+/// The comparison of two numbers.
+#[inline]
+pub(crate) fn ordered(op: Op, a: f64, b: f64) -> bool {
+    match op {
+        Op::Equal => a == b,
+        Op::NotEqual => a != b,
+        Op::Less => a < b,
+        Op::Greater => a > b,
+        Op::LessEqual => a <= b,
+        _ => a >= b,
+    }
+}
+
 pub(crate) fn compare(op: Op, left: &Value, right: &Value) -> Raised<bool> {
     match (as_double(left), as_double(right)) {
-        (Some(a), Some(b)) => Ok(match op {
-            Op::Less => a < b,
-            Op::Greater => a > b,
-            Op::LessEqual => a <= b,
-            _ => a >= b,
-        }),
+        (Some(a), Some(b)) => Ok(ordered(op, a, b)),
         _ if matches!(left, Value::Null) || matches!(right, Value::Null) => Ok(false),
         _ => Err(fault(format!("only numbers have an order, not {} and {}", left.kind(), right.kind()))),
     }

@@ -469,7 +469,7 @@ fn attribute(base: Expr, name: SmolStr, span: Span) -> Expr {
             Expr::Path(path)
         }
         base => {
-            let path = Path { base, segments: vec![segment], memo: Memo::default(), slot: Slot::Named };
+            let path = Path { base, segments: vec![segment], memo: Memo::default(), slot: Slot::Named, shares: false };
             Expr::Path(Box::new(path))
         }
     }

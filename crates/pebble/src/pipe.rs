@@ -1,7 +1,7 @@
 //! Chains of filters that turn text into text.
 //!
 //! In: the calls of a chain and the text that goes into it. Out: text, appended. Always: a chain makes no values in
-//! between; only filters that change bytes get a buffer, and the last one writes where the chain is to end.
+//! between; only filters in the middle get a buffer, and the last one writes where the chain is to end.
 
 use crate::error::{Raised, fault};
 use crate::filters::{self, Run};
@@ -9,60 +9,51 @@ use crate::render::Renderer;
 use crate::tree::{Expr, FilterCall};
 use crate::value::Value;
 
-/// Calls that are run in one go; longer chains are cut.
-const CHAIN_MAX: usize = 8;
-
 impl<'a> Renderer<'a> {
     /// Runs the text filters that end with this call; false for null.
     pub(crate) fn pipe(&mut self, call: &'a FilterCall, out: &mut String) -> Raised<bool> {
-        let mut chain = [call; CHAIN_MAX];
-        let (mut length, mut first) = (1, call);
-        while let Expr::Filter(inner) = &first.input
-            && inner.is_text
-            && length < CHAIN_MAX
-        {
-            chain[length] = inner;
-            first = inner;
-            length += 1;
+        if let Some(text) = self.lead(&call.input)? {
+            return self.apply(call, text, out).map(|()| true);
         }
-        let chain = &chain[..length];
-        if let Some(Value::Str(text)) = self.reach(&first.input) {
-            return self.chain(chain, text, out).map(|()| true);
-        }
-        let value = self.value(&first.input)?;
-        if let Some(text) = value.text() {
-            return self.chain(chain, text, out).map(|()| true);
-        }
-        let mut text = String::new();
-        let some = self.text_of(&value, first.takes_any(), first.name(), &mut text).map_err(|f| f.at(first.span))?;
+        let mut made = self.scratch.pop().unwrap_or_default();
+        let some = match &call.input {
+            Expr::Filter(inner) if inner.is_text => self.pipe(inner, &mut made)?,
+            input => self.taken(call, input, &mut made)?,
+        };
         if some {
-            self.chain(chain, &text, out)?;
+            self.apply(call, &made, out)?;
         }
+        self.give_back(made);
         Ok(some)
     }
 
-    /// The calls stand in the order of the tree: the last one is run first.
-    fn chain(&mut self, calls: &[&'a FilterCall], text: &str, out: &mut String) -> Raised<()> {
-        let Some((call, rest)) = calls.split_last() else {
-            out.push_str(text);
-            return Ok(());
-        };
-        if call.trims {
+    /// Text that can be read in place, trimmed or not.
+    fn lead(&mut self, input: &'a Expr) -> Raised<Option<&'a str>> {
+        if let Expr::Filter(call) = input
+            && call.trims
+        {
+            let Some(text) = self.lead(&call.input)? else { return Ok(None) };
             let text = filters::trimmed(text);
             self.step(1 + (text.len() as u64 >> 6))?;
-            return self.chain(rest, text, out);
+            return Ok(Some(text));
         }
-        if rest.is_empty() {
-            let start = out.len();
-            call.apply(text, out).map_err(|f| f.at(call.span))?;
-            return self.step(1 + ((out.len() - start) as u64 >> 6));
+        Ok(if let Some(Value::Str(text)) = self.reach(input) { Some(text) } else { None })
+    }
+
+    /// Appends the value at the start of a chain as text; false for null.
+    fn taken(&mut self, call: &'a FilterCall, input: &'a Expr, out: &mut String) -> Raised<bool> {
+        let value = self.value(input)?;
+        if let Some(text) = value.text() {
+            out.push_str(text);
+            return Ok(true);
         }
-        let mut made = self.scratch.pop().unwrap_or_default();
-        call.apply(text, &mut made).map_err(|f| f.at(call.span))?;
-        self.step(1 + (made.len() as u64 >> 6))?;
-        let done = self.chain(rest, &made, out);
-        self.give_back(made);
-        done
+        self.text_of(&value, call.takes_any(), call.name(), out).map_err(|f| f.at(call.span))
+    }
+
+    fn apply(&mut self, call: &'a FilterCall, text: &str, out: &mut String) -> Raised<()> {
+        let start = out.len();
+        call.apply(text, out).map_err(|f| f.at(call.span))?;
+        self.step(1 + ((out.len() - start) as u64 >> 6))
     }
 
     /// Appends the text that a filter needs; false for null.

@@ -9,11 +9,14 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// What lists were and are, by address.
+type Lists = BTreeMap<usize, (Arc<List>, Arc<List>)>;
+
 /// Lists that `sort`, `rsort` or `reverse` changed in this render: the list itself stays as it was, since other
 /// renders may share it.
 #[derive(Debug)]
 pub(crate) struct Changed {
-    lists: BTreeMap<usize, (Arc<List>, Arc<List>)>,
+    lists: Option<Lists>,
     /// Lists may share elements, so that a small value may print as a huge text; printing stops here.
     pub(crate) text_max: usize,
     /// Likewise for comparing: elements that may still be compared.
@@ -22,9 +25,13 @@ pub(crate) struct Changed {
 
 const COMPARED_MAX: u64 = 20_000_000;
 
+fn address(list: &Arc<List>) -> usize {
+    Arc::as_ptr(list) as usize
+}
+
 impl Default for Changed {
     fn default() -> Self {
-        Self { lists: BTreeMap::new(), text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
+        Self { lists: None, text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
     }
 }
 
@@ -34,28 +41,22 @@ impl Changed {
     }
 
     pub(crate) fn items<'l>(&'l self, list: &'l Arc<List>) -> &'l [Value] {
-        if self.lists.is_empty() {
-            return &list.items;
-        }
-        self.lists.get(&(Arc::as_ptr(list) as usize)).map_or(&list.items, |(_, now)| &now.items)
+        self.lists.as_ref().and_then(|lists| lists.get(&address(list))).map_or(&list.items, |(_, now)| &now.items)
     }
 
     /// The list as it is now.
     pub(crate) fn now(&self, list: &Arc<List>) -> Arc<List> {
-        if self.lists.is_empty() {
-            return list.clone();
-        }
-        self.lists.get(&(Arc::as_ptr(list) as usize)).map_or_else(|| list.clone(), |(_, now)| now.clone())
+        self.lists.as_ref().and_then(|lists| lists.get(&address(list))).map_or(list, |(_, now)| now).clone()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.lists.is_empty()
+        self.lists.is_none()
     }
 
     pub(crate) fn change(&mut self, list: &Arc<List>, items: Vec<Value>) {
         let now = Arc::new(List { items: items.into(), nesting: list.nesting, json: list.json });
         // The old list is held, so that its address is not given to another one.
-        self.lists.insert(Arc::as_ptr(list) as usize, (list.clone(), now));
+        self.lists.get_or_insert_default().insert(address(list), (list.clone(), now));
     }
 
     /// Appends the printed form; null prints as `null`.

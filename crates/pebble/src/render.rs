@@ -3,7 +3,7 @@
 //! In: nodes, variables, limits. Out: text in the caller's buffer. Always: what the template makes is counted
 //! against the limits before it is made.
 
-use crate::error::{Phase, Raised, Span, fault};
+use crate::error::{Fault, Phase, Raised, Span, fault};
 use crate::escape::Strategy;
 use crate::java;
 use crate::print::Changed;
@@ -49,10 +49,11 @@ pub(crate) struct Renderer<'a> {
     aliases: Vec<(&'a str, &'a Template)>,
     /// Macros copied by `from … import`: into which template, under which name.
     copied: Vec<(*const Template, &'a str, &'a Macro)>,
-    cached: BTreeMap<String, String>,
+    /// Made when first needed, as are the lists of `Changed`: most renders cache nothing.
+    cached: Option<BTreeMap<String, String>>,
     pub(crate) scratch: Vec<String>,
     /// What prefixes of paths lead to, in the template that the render started with.
-    pub(crate) memos: [Cell<Option<&'a Value>>; MEMOS_MAX],
+    pub(crate) memos: [Cell<Option<&'a Value>>; MEMOS_MAX + 1],
     /// The template uses no others, so that nothing but itself hides a name of the context.
     pub(crate) alone: bool,
 }
@@ -72,7 +73,7 @@ impl<'a> Renderer<'a> {
         Self {
             template,
             set,
-            scopes: Scopes::new(context),
+            scopes: Scopes::new(context, if template.alone { template.places } else { 0 }),
             changed: Changed::bounded(start.saturating_add(limits.output_bytes.max(limits.memory_bytes))),
             strict: template.options.strict,
             limits: *limits,
@@ -86,9 +87,9 @@ impl<'a> Renderer<'a> {
             imported: Vec::new(),
             aliases: Vec::new(),
             copied: Vec::new(),
-            cached: BTreeMap::new(),
+            cached: None,
             scratch: Vec::new(),
-            memos: [const { Cell::new(None) }; MEMOS_MAX],
+            memos: [const { Cell::new(None) }; MEMOS_MAX + 1],
             alone: template.alone,
         }
     }
@@ -145,10 +146,12 @@ impl<'a> Renderer<'a> {
 
     #[inline]
     fn room(&self, out: &str) -> Raised<()> {
-        if out.len() > self.out_max {
-            return Err(fault(format!("the output is longer than {} bytes", self.limits.output_bytes)));
-        }
-        Ok(())
+        if out.len() > self.out_max { Err(self.too_long()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_long(&self) -> Box<Fault> {
+        fault(format!("the output is longer than {} bytes", self.limits.output_bytes))
     }
 
     /// Renders the current layer, then its parent if it has got one.
@@ -189,55 +192,87 @@ impl<'a> Renderer<'a> {
     }
 
     pub(crate) fn nodes(&mut self, nodes: &'a [Node], out: &mut String) -> Raised<()> {
-        for node in nodes {
+        let mut rest = nodes.iter();
+        while let Some(node) = rest.next() {
+            // Texts and other nodes take turns nearly always.
+            let node = match (node, rest.as_slice()) {
+                (Node::Text(text), []) => {
+                    out.push_str(text);
+                    break;
+                }
+                (Node::Text(text), [next, after @ ..]) => {
+                    out.push_str(text);
+                    rest = after.iter();
+                    next
+                }
+                (node, _) => node,
+            };
             match node {
                 Node::Text(text) => out.push_str(text),
                 Node::Print(expr) => self.print_node(expr, out)?,
                 Node::If(branches) => {
-                    let body = self.branch(branches)?;
-                    if !body.is_empty() {
-                        self.nodes(body, out)?;
+                    if let Some((flag, text)) = &branches.separator
+                        && let Some(holds) = self.flag(*flag)
+                    {
+                        out.push_str(if holds { text } else { "" });
+                        continue;
+                    }
+                    match self.branch(branches)? {
+                        [] => {}
+                        [Node::Text(text)] => out.push_str(text),
+                        body => self.nodes(body, out)?,
                     }
                 }
-                Node::Set(set) => {
-                    let value = match &set.1 {
-                        Expr::Binary(binary) if let Some(whole) = self.whole(binary) => Val::Own(Value::Long(whole)),
-                        expr => self.eval(expr)?,
-                    };
-                    self.scopes.set(&set.0, value);
-                }
+                Node::For(each) => self.for_each(each, out)?,
+                Node::Set(set) => self.set(set)?,
                 node => self.node(node, out)?,
             }
         }
         Ok(())
     }
 
-    #[inline]
     fn print_node(&mut self, expr: &'a Expr, out: &mut String) -> Raised<()> {
-        match self.peek(expr) {
+        let found = match expr {
+            Expr::Path(path) => self.peek_path(path),
+            Expr::Filter(_) | Expr::Escape(_) => None,
+            other => self.peek(other),
+        };
+        match found {
             Some(Value::Str(text)) => out.push_str(text),
             Some(Value::Null) => {}
             Some(value) => self.changed.print(value, out),
-            None => match expr {
-                Expr::Escape(escape) => {
-                    self.print_escaped(&escape.0, &escape.1, out).map_err(|f| f.at(escape.2))?;
-                }
-                expr => self.print(expr, out)?,
-            },
+            None => self.print(expr, out)?,
         }
         self.room(out)
+    }
+
+    #[inline(never)]
+    fn set(&mut self, set: &'a Set) -> Raised<()> {
+        let value = match &set.value {
+            Expr::Binary(binary) if let Some(whole) = self.whole(binary) => Val::Own(Value::Long(whole)),
+            expr => self.eval(expr)?,
+        };
+        match set.place {
+            Some(place) if self.alone => self.scopes.fill(place, &set.name.text, value),
+            _ => self.scopes.set(&set.name, value),
+        }
+        Ok(())
     }
 
     /// The body of the first branch whose condition holds.
     #[inline]
     fn branch(&mut self, branches: &'a If) -> Raised<&'a [Node]> {
-        for (condition, span, body) in &branches.branches {
-            let holds = match self.flag(condition) {
-                Some(flag) => flag,
-                None => self.truth(condition).map_err(|f| f.at(*span))?,
+        for branch in &branches.branches {
+            let known = match branch.flag {
+                Some(flag) => self.flag(flag),
+                None => None,
+            };
+            let holds = match known {
+                Some(holds) => holds,
+                None => self.holds(&branch.condition, branch.span)?,
             };
             if holds {
-                return Ok(body);
+                return Ok(&branch.body);
             }
         }
         Ok(&branches.otherwise)
@@ -246,10 +281,9 @@ impl<'a> Renderer<'a> {
     /// What the nodes loop leaves to others, and single nodes.
     fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
         match node {
-            Node::Text(_) | Node::Print(_) | Node::If(_) | Node::Set(_) => {
+            Node::Text(_) | Node::Print(_) | Node::If(_) | Node::For(_) | Node::Set(_) => {
                 self.nodes(std::slice::from_ref(node), out)?
             }
-            Node::For(each) => self.for_each(each, out)?,
             Node::Group(body) => self.nodes(body, out)?,
             Node::Block(name, span) => self.block(name, out).map_err(|f| f.at(*span))?,
             Node::Include(include) => self.include(include, out).map_err(|f| f.at(include.span))?,
@@ -260,6 +294,7 @@ impl<'a> Renderer<'a> {
         Ok(())
     }
 
+    #[inline(never)]
     fn for_each(&mut self, each: &'a For, out: &mut String) -> Raised<()> {
         let over = match self.reach(&each.over) {
             Some(value) => Val::Ref(value),
@@ -300,7 +335,7 @@ impl<'a> Renderer<'a> {
         }
         let mark = self.scopes.mark();
         let at = |index: usize| LoopAt { index: index as i32, length: length as i32 };
-        let around = self.scopes.passes();
+        let (around, filled) = (self.scopes.passes(), self.scopes.filled());
         if each.placed {
             self.scopes.enter_pass(item(0), at(0));
         } else {
@@ -309,8 +344,7 @@ impl<'a> Renderer<'a> {
         }
         for index in 0..length {
             if self.passes_left == 0 {
-                let message = format!("the loops make more than {} passes", self.limits.loop_passes);
-                return Err(fault(message).at(each.span));
+                return Err(self.too_many_passes().at(each.span));
             }
             self.passes_left -= 1;
             self.step(1).map_err(|f| f.at(each.span))?;
@@ -319,6 +353,7 @@ impl<'a> Renderer<'a> {
                     Some(pass) if each.placed => {
                         pass.item = item(index);
                         pass.at.index = index as i32;
+                        pass.shared.set(None);
                     }
                     _ => {
                         self.scopes.write(mark, Val::Loop(at(index)));
@@ -330,8 +365,14 @@ impl<'a> Renderer<'a> {
             self.room(out).map_err(|f| f.at(each.span))?;
         }
         self.scopes.leave_passes(around);
+        self.scopes.empty(filled);
         self.scopes.release(mark);
         Ok(())
+    }
+
+    #[cold]
+    fn too_many_passes(&self) -> Box<Fault> {
+        fault(format!("the loops make more than {} passes", self.limits.loop_passes))
     }
 
     fn cache(&mut self, cache: &'a (Expr, Vec<Node>, Span), out: &mut String) -> Raised<()> {
@@ -340,7 +381,7 @@ impl<'a> Renderer<'a> {
             return Err(fault("the key of `cache` is null").at(cache.2));
         }
         let key = self.shown(&key);
-        if let Some(done) = self.cached.get(&key) {
+        if let Some(done) = self.cached.as_ref().and_then(|cached| cached.get(&key)) {
             out.push_str(done);
             return Ok(());
         }
@@ -348,7 +389,7 @@ impl<'a> Renderer<'a> {
         self.nodes(&cache.1, out)?;
         let done = out[start..].to_owned();
         self.charge(done.len() + key.len())?;
-        self.cached.insert(key, done);
+        self.cached.get_or_insert_default().insert(key, done);
         Ok(())
     }
 

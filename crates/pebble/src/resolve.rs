@@ -8,18 +8,21 @@ use crate::tree::*;
 use smol_str::SmolStr;
 use std::collections::{BTreeSet, HashMap};
 
-/// Gives every variable its slot. A template that may show its variables by name (`_context`, blocks) keeps names.
-pub(crate) fn resolve(body: &mut [Node], macros: &mut HashMap<SmolStr, Macro>) {
+/// Gives every variable its slot; tells how many places the `set`s of the body fill. A template that may show its
+/// variables by name (`_context`, blocks) keeps names.
+pub(crate) fn resolve(body: &mut [Node], macros: &mut HashMap<SmolStr, Macro>) -> usize {
     let mut names = Names::default();
     names.nodes(body);
     macros.values_mut().for_each(|called| called_parts(called, &mut names));
     if names.shown {
-        return;
+        return 0;
     }
-    let mut slots = Slots { set: names.set, loops: Vec::new(), in_macro: false };
+    let places = names.set.iter().filter(|name| *name != "loop" && !names.looped.contains(*name)).cloned().collect();
+    let mut slots = Slots { set: names.set, places, loops: Vec::new(), in_macro: false };
     slots.nodes(body);
     slots.in_macro = true;
     macros.values_mut().for_each(|called| called_parts(called, &mut slots));
+    slots.places.len()
 }
 
 fn called_parts(called: &mut Macro, visit: &mut impl Visit) {
@@ -57,9 +60,9 @@ trait Visit: Sized {
             Node::Text(_) | Node::Block(..) => {}
             Node::Print(expr) => self.expr(expr),
             Node::If(branches) => {
-                for (condition, _, body) in &mut branches.branches {
-                    self.expr(condition);
-                    self.nodes(body);
+                for branch in &mut branches.branches {
+                    self.expr(&mut branch.condition);
+                    self.nodes(&mut branch.body);
                 }
                 self.nodes(&mut branches.otherwise);
             }
@@ -68,7 +71,7 @@ trait Visit: Sized {
                 self.nodes(&mut each.body);
                 self.nodes(&mut each.otherwise);
             }
-            Node::Set(set) => self.expr(&mut set.1),
+            Node::Set(set) => self.expr(&mut set.value),
             Node::Group(body) => self.nodes(body),
             Node::Include(include) => {
                 self.expr(&mut include.template);
@@ -130,6 +133,8 @@ trait Visit: Sized {
 #[derive(Default)]
 struct Names {
     set: BTreeSet<SmolStr>,
+    /// The variables of its loops.
+    looped: BTreeSet<SmolStr>,
     shown: bool,
 }
 
@@ -137,7 +142,10 @@ impl Visit for Names {
     fn node(&mut self, node: &mut Node) {
         match node {
             Node::Set(set) => {
-                self.set.insert(set.0.text.clone());
+                self.set.insert(set.name.text.clone());
+            }
+            Node::For(each) => {
+                self.looped.insert(each.var.text.clone());
             }
             Node::Block(..) | Node::Include(_) | Node::Extends(_) | Node::Import(_) => self.shown = true,
             _ => {}
@@ -156,19 +164,54 @@ impl Visit for Names {
     }
 }
 
+/// The text and when it is written, if that is all.
+fn separator(branches: &If) -> Option<(Flag, Box<str>)> {
+    match (branches.branches.as_slice(), branches.otherwise.as_slice()) {
+        ([Branch { flag: Some(flag), body, .. }], []) => match body.as_slice() {
+            [Node::Text(text)] => Some((*flag, text.clone())),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The condition as a flag, if it is one; its slots are known.
+fn flag(condition: &Expr) -> Option<Flag> {
+    let (condition, negated) = match condition {
+        Expr::Unary(unary) if unary.0 == Sign::Not => (&unary.1, true),
+        condition => (condition, false),
+    };
+    let Expr::Path(path) = condition else { return None };
+    match path.slot {
+        Slot::First(level) => Some(Flag { level, last: false, negated }),
+        Slot::Last(level) => Some(Flag { level, last: true, negated }),
+        _ => None,
+    }
+}
+
 struct Slots {
     /// All names that any `set` names.
     set: BTreeSet<SmolStr>,
-    /// The loops around: the variable, and whether it has a place of its own.
-    loops: Vec<(SmolStr, bool)>,
+    /// Those of them that no loop names too: outside macros, nothing but a `set` gives them values.
+    places: Vec<SmolStr>,
+    loops: Vec<Loop>,
     in_macro: bool,
+}
+
+/// A loop around.
+struct Loop {
+    var: SmolStr,
+    /// Its variables have places of their own.
+    placed: bool,
+    /// The first name of its first long path, which others may share.
+    shared: Option<SmolStr>,
 }
 
 impl Slots {
     fn slot(&self, name: &SmolStr) -> Slot {
         let mut level = 0;
-        for (var, placed) in self.loops.iter().rev() {
-            match (var == name, name == "loop", placed) {
+        for each in self.loops.iter().rev() {
+            match (each.var == *name, name == "loop", each.placed) {
                 (false, false, true) => level += 1,
                 (false, false, false) => {}
                 (_, _, false) => return Slot::Named,
@@ -176,18 +219,43 @@ impl Slots {
                 (false, true, true) => return Slot::Loop(level),
             }
         }
-        if self.in_macro || self.set.contains(name) { Slot::Named } else { Slot::Context }
+        match self.place(name) {
+            Some(place) => Slot::Place(place),
+            None if self.in_macro || self.set.contains(name) => Slot::Named,
+            None => Slot::Context,
+        }
+    }
+
+    fn place(&self, name: &SmolStr) -> Option<u32> {
+        if self.in_macro {
+            return None;
+        }
+        self.places.iter().position(|n| n == name).and_then(|place| place.try_into().ok())
     }
 }
 
 impl Visit for Slots {
     fn node(&mut self, node: &mut Node) {
-        let Node::For(each) = node else { return self.inside_node(node) };
+        let each = match node {
+            Node::For(each) => each,
+            node => {
+                self.inside_node(node);
+                match node {
+                    Node::Set(set) => set.place = self.place(&set.name.text),
+                    Node::If(branches) => {
+                        branches.branches.iter_mut().for_each(|b| b.flag = flag(&b.condition));
+                        branches.separator = separator(branches);
+                    }
+                    _ => {}
+                }
+                return;
+            }
+        };
         self.expr(&mut each.over);
         self.nodes(&mut each.otherwise);
         let var = &each.var.text;
         each.placed = var != "loop" && !self.set.contains(var) && !self.set.contains("loop");
-        self.loops.push((var.clone(), each.placed));
+        self.loops.push(Loop { var: var.clone(), placed: each.placed, shared: None });
         self.nodes(&mut each.body);
         self.loops.pop();
     }
@@ -204,6 +272,13 @@ impl Visit for Slots {
                     (Slot::Loop(level), [one]) if one.name == "last" => Slot::Last(level),
                     (slot, _) => slot,
                 };
+                if let (Slot::Item(level), [first, _, ..]) = (path.slot, path.segments.as_slice())
+                    && first.part == Part::Other
+                {
+                    let mut placed = self.loops.iter_mut().rev().filter(|each| each.placed);
+                    let name = placed.nth(level as usize).map(|each| each.shared.get_or_insert(first.name.clone()));
+                    path.shares = name.is_some_and(|name| *name == first.name);
+                }
             }
             _ => {}
         }

@@ -3,10 +3,11 @@
 //! In: names and values. Out: the value that is visible. Always: scopes are stretches of one stack; a macro
 //! starts above a barrier and sees nothing below it.
 
-use crate::tree::{Name, Part, Segment};
+use crate::tree::{Name, Segment};
 use crate::value::{Map, Value};
 use smol_str::SmolStr;
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
@@ -22,6 +23,8 @@ pub(crate) struct LoopAt {
 pub(crate) struct Pass<'a> {
     pub(crate) item: Val<'a>,
     pub(crate) at: LoopAt,
+    /// What the first name of the paths leads to that share it; see [`crate::tree::Path::shares`].
+    pub(crate) shared: Cell<Option<&'a Value>>,
 }
 
 impl LoopAt {
@@ -56,6 +59,7 @@ impl LoopAt {
 
 /// A value that borrows from the context as long as it can.
 #[derive(Debug, Clone)]
+#[repr(u8)] // A tag of its own is told apart in one step.
 pub(crate) enum Val<'a> {
     Ref(&'a Value),
     Own(Value),
@@ -129,11 +133,7 @@ impl<'v> Near<'v> {
     pub(crate) fn walk(self, segments: &[Segment], lenient: bool) -> Option<&'v Value> {
         let (value, rest) = match (self, segments) {
             (Near::Value(value), rest) => (value, rest),
-            (Near::Entry(entry), [first, rest @ ..]) => match first.part {
-                Part::Value => (&entry.1, rest),
-                Part::Key => (&entry.0, rest),
-                Part::Other => return None,
-            },
+            (Near::Entry(entry), [first, rest @ ..]) => (first.part.of(entry)?, rest),
             (Near::Entry(_), []) => return None,
         };
         follow(value, rest, lenient)
@@ -141,19 +141,20 @@ impl<'v> Near<'v> {
 }
 
 /// Follows static names through maps. If that is lenient, what is missing is null.
-#[inline]
+#[inline(always)]
 pub(crate) fn follow<'v>(mut value: &'v Value, segments: &[Segment], lenient: bool) -> Option<&'v Value> {
     for segment in segments {
-        value = match value {
-            Value::Map(map) => match map.get_near(&segment.name, &segment.near) {
-                Some(found) => found,
-                None => return lenient.then_some(&NULL),
-            },
-            Value::Null if lenient => return Some(&NULL),
-            _ => return None,
-        };
+        let Value::Map(map) = value else { return ends_at(value, lenient) };
+        let Some(found) = map.get_near(&segment.name, &segment.near) else { return lenient.then_some(&NULL) };
+        value = found;
     }
     Some(value)
+}
+
+/// What a walk gives that meets something other than a map.
+#[cold]
+fn ends_at(value: &Value, lenient: bool) -> Option<&'static Value> {
+    (lenient && matches!(value, Value::Null)).then_some(&NULL)
 }
 
 pub(crate) static NULL: Value = Value::Null;
@@ -177,10 +178,14 @@ pub(crate) struct Scopes<'a> {
     replaced: Vec<(&'a str, Val<'a>)>,
     /// The loops that run now and whose variables have places of their own, outermost first.
     passes: Vec<Pass<'a>>,
+    /// Variables of the template's own frame that have places of their own.
+    places: Vec<Option<Val<'a>>>,
+    /// The places that hold variables of scopes, innermost last.
+    filled: Vec<u32>,
 }
 
 impl<'a> Scopes<'a> {
-    pub(crate) fn new(context: &'a Map) -> Self {
+    pub(crate) fn new(context: &'a Map, places: usize) -> Self {
         Self {
             hashes: Vec::new(),
             vars: Vec::new(),
@@ -188,6 +193,38 @@ impl<'a> Scopes<'a> {
             context,
             replaced: Vec::new(),
             passes: Vec::new(),
+            places: if places == 0 { Vec::new() } else { vec![None; places] },
+            filled: Vec::new(),
+        }
+    }
+
+    /// What a place holds.
+    #[inline]
+    pub(crate) fn placed(&self, place: u32) -> Option<&Val<'a>> {
+        self.places.get(place as usize)?.as_ref()
+    }
+
+    /// `set` of a variable that has a place of its own.
+    #[inline]
+    pub(crate) fn fill(&mut self, place: u32, name: &SmolStr, value: Val<'a>) {
+        let Some(slot) = self.places.get_mut(place as usize) else { return };
+        // What the context has got is replaced for good; what is new belongs to the innermost scope.
+        if slot.is_none() && self.context.get(name).is_none() {
+            self.filled.push(place);
+        }
+        *slot = Some(value);
+    }
+
+    pub(crate) fn filled(&self) -> usize {
+        self.filled.len()
+    }
+
+    /// Leaves a scope: what it has added is gone.
+    #[inline]
+    pub(crate) fn empty(&mut self, left: usize) {
+        while self.filled.len() > left {
+            let place = self.filled.pop().and_then(|place| self.places.get_mut(place as usize));
+            place.into_iter().for_each(|slot| *slot = None);
         }
     }
 
@@ -203,7 +240,7 @@ impl<'a> Scopes<'a> {
     }
 
     pub(crate) fn enter_pass(&mut self, item: Val<'a>, at: LoopAt) {
-        self.passes.push(Pass { item, at });
+        self.passes.push(Pass { item, at, shared: Cell::new(None) });
     }
 
     pub(crate) fn passes(&self) -> usize {
@@ -211,17 +248,23 @@ impl<'a> Scopes<'a> {
     }
 
     /// Leaves loops until so many are left: at their end, or once a fault in them has been caught.
+    #[inline]
     pub(crate) fn leave_passes(&mut self, left: usize) {
-        self.passes.truncate(left);
+        while self.passes.len() > left {
+            self.passes.pop();
+        }
     }
 
     pub(crate) fn mark(&self) -> usize {
         self.vars.len()
     }
 
+    #[inline]
     pub(crate) fn release(&mut self, mark: usize) {
-        self.hashes.truncate(mark);
-        self.vars.truncate(mark);
+        if self.vars.len() > mark {
+            self.hashes.truncate(mark);
+            self.vars.truncate(mark);
+        }
     }
 
     pub(crate) fn enter_frame(&mut self) {
@@ -387,6 +430,7 @@ impl<'a> Scopes<'a> {
         let mut seen = std::collections::HashSet::new();
         let all = self.vars.iter().map(|(_, v)| v).chain(self.replaced.iter().map(|(_, v)| v));
         let all = all.chain(self.passes.iter().map(|pass| &pass.item));
+        let all = all.chain(self.places.iter().flatten());
         all.map(|value| if let Val::Own(v) = value { crate::render::size_of(v, &mut seen) } else { 0 }).sum()
     }
 }

@@ -185,7 +185,7 @@ impl Parser<'_> {
             let span = span.to(self.tokens[self.at - 1].span);
             self.tag_end()?;
             let body = self.nodes(&["elseif", "else", "endif"])?;
-            branches.push((condition, span, body));
+            branches.push(Branch { condition, span, flag: None, body });
             let word = SmolStr::new(self.text());
             self.advance();
             match word.as_str() {
@@ -196,7 +196,7 @@ impl Parser<'_> {
                 }
                 _ => self.tag_end()?,
             }
-            return Ok(Node::If(Box::new(If { branches, otherwise })));
+            return Ok(Node::If(Box::new(If { branches, otherwise, separator: None })));
         }
     }
 
@@ -224,7 +224,7 @@ impl Parser<'_> {
         self.expect(b'=')?;
         let value = self.expression()?;
         self.tag_end()?;
-        Ok(Node::Set(Box::new((Name::new(&name), value))))
+        Ok(Node::Set(Box::new(Set { name: Name::new(&name), value, place: None })))
     }
 
     fn filter_tag(&mut self, span: Span) -> Raised<Node> {

@@ -108,6 +108,8 @@ pub struct Template {
     pub(crate) macros: HashMap<SmolStr, Macro>,
     /// It has no blocks and uses no other template.
     pub(crate) alone: bool,
+    /// How many variables have places of their own.
+    pub(crate) places: usize,
     /// Bytes that the last render wrote.
     size: AtomicUsize,
 }
@@ -136,12 +138,10 @@ impl Template {
             };
             let mut body = parser.template()?;
             let alone = !parser.uses_others && parser.blocks.is_empty();
-            if alone {
-                crate::resolve::resolve(&mut body, &mut parser.macros);
-            }
-            Ok((body, parser.blocks, parser.macros, alone))
+            let places = if alone { crate::resolve::resolve(&mut body, &mut parser.macros) } else { 0 };
+            Ok((body, parser.blocks, parser.macros, alone, places))
         };
-        let (body, blocks, macros, alone) = parsed().map_err(|f| f.finish(Phase::Parse, name, source))?;
+        let (body, blocks, macros, alone, places) = parsed().map_err(|f| f.finish(Phase::Parse, name, source))?;
         Ok(Template {
             name: name.into(),
             source: source.into(),
@@ -150,6 +150,7 @@ impl Template {
             blocks,
             macros,
             alone,
+            places,
             size: AtomicUsize::new(source.len()),
         })
     }

@@ -55,6 +55,8 @@ pub(crate) enum Slot {
     Named,
     /// In the context: the template never gives the name a value.
     Context,
+    /// What a `set` fills, in the context as long as none has.
+    Place(u32),
     /// The variable of a loop.
     Item(u32),
     /// `loop`
@@ -82,6 +84,18 @@ pub(crate) enum Part {
     Other,
 }
 
+impl Part {
+    /// The part of an entry that a name means.
+    #[inline]
+    pub(crate) fn of(self, entry: &(Value, Value)) -> Option<&Value> {
+        match self {
+            Part::Key => Some(&entry.0),
+            Part::Value => Some(&entry.1),
+            Part::Other => None,
+        }
+    }
+}
+
 /// A variable (or any value) and names that lead on from it.
 #[derive(Debug)]
 pub(crate) struct Path {
@@ -91,6 +105,8 @@ pub(crate) struct Path {
     pub(crate) memo: Memo,
     /// Of the base, if it is a variable.
     pub(crate) slot: Slot,
+    /// It starts at the variable of a loop, and others there start with the same name: that is found once a pass.
+    pub(crate) shares: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +143,7 @@ pub(crate) enum Sign {
 }
 
 #[derive(Debug)]
+#[repr(u8)] // A tag of its own is told apart in one step; one packed into a value takes several.
 pub(crate) enum Expr {
     Const(Value),
     Var(Box<Var>),
@@ -154,11 +171,19 @@ pub(crate) enum Expr {
 }
 
 /// Paths of one template often start alike; the first `names` names are walked once a render.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Memo {
     pub(crate) slot: usize,
-    /// 0 if nothing is remembered.
     pub(crate) names: usize,
+}
+
+/// The slot that stays empty: nothing is remembered.
+pub(crate) const NO_MEMO: usize = MEMOS_MAX;
+
+impl Default for Memo {
+    fn default() -> Self {
+        Memo { slot: NO_MEMO, names: 0 }
+    }
 }
 
 /// How many prefixes a render remembers.
@@ -238,12 +263,13 @@ pub(crate) struct Call {
 }
 
 #[derive(Debug)]
+#[repr(u8)] // As `Expr`.
 pub(crate) enum Node {
     Text(Box<str>),
     Print(Expr),
     If(Box<If>),
     For(Box<For>),
-    Set(Box<(Name, Expr)>),
+    Set(Box<Set>),
     /// `autoescape` and `parallel`: their bodies in place.
     Group(Vec<Node>),
     Block(SmolStr, Span),
@@ -254,9 +280,36 @@ pub(crate) enum Node {
 }
 
 #[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) name: Name,
+    pub(crate) value: Expr,
+    /// See [`Slot::Place`].
+    pub(crate) place: Option<u32>,
+}
+
+#[derive(Debug)]
 pub(crate) struct If {
-    pub(crate) branches: Vec<(Expr, Span, Vec<Node>)>,
+    pub(crate) branches: Vec<Branch>,
     pub(crate) otherwise: Vec<Node>,
+    /// All of it, if it does no more than write a text between the passes of a loop.
+    pub(crate) separator: Option<(Flag, Box<str>)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Branch {
+    pub(crate) condition: Expr,
+    pub(crate) span: Span,
+    /// The condition again, if it asks no more than where a loop stands.
+    pub(crate) flag: Option<Flag>,
+    pub(crate) body: Vec<Node>,
+}
+
+/// `loop.first`, `loop.last` or its opposite, where the loop has a place of its own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flag {
+    pub(crate) level: u32,
+    pub(crate) last: bool,
+    pub(crate) negated: bool,
 }
 
 #[derive(Debug)]

@@ -111,6 +111,31 @@ fn escaped(text: &str) -> String {
     text.chars().map(entity).collect()
 }
 
+/// A variable that a `set` fills: whom it replaces, and when it is gone.
+#[test]
+fn sets_keep_their_scopes() {
+    let context = Value::parse_json(CONTEXT).expect("JSON");
+    for (source, expected) in [
+        (
+            "{% for i in l %}{{ y }}{% set y = i is map %}{{ y }}{% endfor %}[{{ y }}]",
+            "falsefalsefalsefalsetruetruefalse[]",
+        ),
+        ("{% for i in e %}{% set a = 1 %}{% endfor %}{{ a }}", "7"),
+        ("{% for i in m.x %}{% set a = a + i %}{% endfor %}{{ a }}", "16"),
+        ("{% set y = 0 %}{% for i in m.x %}{% set y = y + i %}{% endfor %}{{ y }}", "9"),
+        ("{% for i in m.x %}{% for k in m.x %}{% set y = k %}{% endfor %}{{ y }}{% endfor %}", ""),
+        (
+            "{% macro f(x) %}{% set y = x %}{{ y }}{{ a }}{% endmacro %}{% set y = 2 %}{% set a = 3 %}{{ f(1) }}{{ y }}",
+            "12",
+        ),
+        ("{{ m.k }}{% set m = {'k': 'w'} %}{{ m.k }}{% set m = null %}{{ m.k }}", "vw"),
+    ] {
+        assert_eq!(rendered(source, &context, &Options::default()).as_deref(), Ok(expected), "{source}");
+        let named = format!("{source}{{% if false %}}{{{{ _context }}}}{{% endif %}}");
+        assert_eq!(rendered(&named, &context, &Options::default()).as_deref(), Ok(expected), "{source} by name");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -83,7 +83,13 @@ const DECODER: GeneralPurpose = GeneralPurpose::new(
 );
 
 pub(super) fn base64encode(text: &str, out: &mut String) -> Raised<()> {
-    base64::engine::general_purpose::STANDARD.encode_string(java::encode(text).as_bytes(), out);
+    const STANDARD: GeneralPurpose = base64::engine::general_purpose::STANDARD;
+    let text = java::encode(text);
+    let mut short = [0; 64];
+    match STANDARD.encode_slice(text.as_bytes(), &mut short) {
+        Ok(length) => out.push_str(std::str::from_utf8(&short[..length]).unwrap_or_default()),
+        Err(_) => STANDARD.encode_string(text.as_bytes(), out),
+    }
     Ok(())
 }
 
@@ -96,9 +102,13 @@ pub(super) fn base64decode(text: &str, out: &mut String) -> Raised<()> {
 pub(super) fn sha256(text: &str, out: &mut String) -> Raised<()> {
     let text = java::encode(text);
     let words = short_digest(text.as_bytes()).unwrap_or_else(|| digest(text.as_bytes()));
+    let mut bytes = [0; 32];
+    for (four, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *four = word.to_be_bytes();
+    }
     let mut hex = [0_u8; 64];
-    for (digits, word) in hex.chunks_exact_mut(8).zip(words) {
-        digits.copy_from_slice(&hex_digits(word));
+    for (digits, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *digits = [hex_digit(byte >> 4), hex_digit(byte & 15)];
     }
     out.push_str(std::str::from_utf8(&hex).unwrap_or_default());
     Ok(())
@@ -114,28 +124,20 @@ fn short_digest(bytes: &[u8]) -> Option<[u32; 8]> {
     /// FIPS 180-4, 5.3.3
     const START: [u32; 8] =
         [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
-    let mut block = [0_u8; 64];
-    let (body, length) = block.split_last_chunk_mut::<8>()?;
+    let mut blocks = [[0_u8; 64]];
+    let (body, length) = blocks[0].split_last_chunk_mut::<8>()?;
     let (text, padding) = body.split_at_mut_checked(bytes.len())?;
     *padding.first_mut()? = 0x80;
     text.copy_from_slice(bytes);
     *length = (bytes.len() as u64 * 8).to_be_bytes();
     let mut state = START;
-    sha2::block_api::compress256(&mut state, &[block]);
+    sha2::block_api::compress256(&mut state, &blocks);
     Some(state)
 }
 
-/// The eight lower-case hexadecimal digits of a word, all at once.
-fn hex_digits(word: u32) -> [u8; 8] {
-    const LOW: u64 = 0x0f0f_0f0f_0f0f_0f0f;
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    let mut spread = u64::from(word);
-    spread = (spread | spread << 16) & 0x0000_ffff_0000_ffff;
-    spread = (spread | spread << 8) & 0x00ff_00ff_00ff_00ff;
-    spread = (spread | spread << 4) & LOW;
-    // Digits from 10 stand 39 further on, at the letters.
-    let letters = (spread + 6 * ONES) >> 4 & ONES;
-    (spread + u64::from(b'0') * ONES + letters * 39).to_be_bytes()
+/// A lower-case hexadecimal digit, without a branch, so that many are found at once.
+fn hex_digit(value: u8) -> u8 {
+    value + b'0' + u8::from(value > 9) * 39
 }
 
 pub(super) fn nl2br(text: &str, out: &mut String) -> Raised<()> {
