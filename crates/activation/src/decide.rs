@@ -26,6 +26,14 @@ pub struct Change<'a> {
     pub replay: bool,
 }
 
+impl Change<'_> {
+    /// Whether no flow of a plan can be concerned, of those that were there at `plan_n`.
+    pub fn is_nothing(&self, plan_n: u64) -> bool {
+        let happened = !self.flips.is_empty() || self.identities || self.written.is_some() || self.replay;
+        !happened && self.previous_n >= plan_n
+    }
+}
+
 /// What one flow makes of a change.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
@@ -134,12 +142,12 @@ fn memberships(
     change: &Change<'_>,
     shares_policy: &dyn Fn(AudienceNo) -> bool,
 ) -> Vec<ExportedMembership> {
-    let entry = |(no, m): &(AudienceNo, model::Membership)| ExportedMembership {
-        audience: *no,
+    let entry = |(no, m): (AudienceNo, model::Membership)| ExportedMembership {
+        audience: no,
         status: m.status,
         since: m.since,
-        changed: change.flips.iter().any(|(f, _)| f == no)
-            || flow.mapping(*no).is_some_and(|map| is_backfill(*no, map.mapped_n, profile, change)),
+        changed: change.flips.iter().any(|(f, _)| *f == no)
+            || flow.mapping(no).is_some_and(|map| is_backfill(no, map.mapped_n, profile, change)),
     };
     let is_mapped = |no: AudienceNo| flow.mapping(no).is_some();
     let mapped = profile.memberships.iter().filter(|(no, _)| is_mapped(*no));

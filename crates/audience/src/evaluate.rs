@@ -1,8 +1,8 @@
 //! Evaluates the audiences of a profile and moves its memberships (profile.md §10.4).
 
-use crate::state::{State, earlier, type_of};
-use crate::table::{Audiences, OPT_OUT, Table};
-use crate::{Audience, EXITED_KEPT_MS};
+use crate::EXITED_KEPT_MS;
+use crate::state::{State, earlier};
+use crate::table::{Audiences, Facts, OPT_OUT, Table};
 use model::{AudienceNo, Membership, Status, Timestamp, Value};
 use pql::{EventView, World};
 use profile::Profile;
@@ -89,20 +89,18 @@ pub fn evaluate(
         }
     }
     evaluation.due = earlier(state.due(), profile.dues.iter().flatten().map(|(_, due)| *due).min());
-    for (_, membership) in &profile.memberships {
-        if membership.status == Status::Exited {
-            evaluation.due = earlier(evaluation.due, Some(Timestamp(membership.since.0 + EXITED_KEPT_MS)));
-        }
-    }
+    let exit = profile.memberships.first_exit().map(|since| Timestamp(since.0 + EXITED_KEPT_MS));
+    evaluation.due = earlier(evaluation.due, exit);
     evaluation
 }
 
 /// Lets go of exits that are old, and of audiences that are no more.
 fn purge(audiences: &Audiences, profile: &mut Profile, input: &Input<'_>) {
-    let old = |m: &Membership| m.status == Status::Exited && m.since.0 + EXITED_KEPT_MS <= input.now.0;
+    let is_old = |since: Timestamp| since.0 + EXITED_KEPT_MS <= input.now.0;
     let replanned = input.changed.all || input.previous_n != input.plan_n;
-    if replanned || profile.memberships.iter().any(|(_, m)| old(m)) {
-        profile.memberships.retain(|(no, m)| !old(m) && audiences.by_no(*no).is_some());
+    if replanned || profile.memberships.first_exit().is_some_and(is_old) {
+        let old = |m: Membership| m.status == Status::Exited && is_old(m.since);
+        profile.memberships.retain(|no, m| !old(m) && audiences.by_no(no).is_some());
     }
 }
 
@@ -133,17 +131,25 @@ impl Scratch {
     fn by_state(&mut self, table: &Table, state: &mut State, input: &Input<'_>) {
         let now = input.now;
         let (mut series, mut turned) = (std::mem::take(&mut self.series), std::mem::take(&mut self.turned));
+        let on = &mut |atom| turned.push(atom);
         if input.changed.all {
             series.extend(state.all_series())
         } else {
             series.extend(state.due_series(now))
         }
+        let by_time = series.len();
         if let Some(event) = input.changed.event {
             state.offer(table, event, now, &mut |number| series.push(number));
-            table.whole_of(type_of(event)).for_each(|audience| self.mark(audience));
+            table.whole_of(event).for_each(|audience| self.mark(audience));
         }
-        for number in &series {
-            state.ask(table, *number, now, &mut |atom| turned.push(atom));
+        state.ask_due_pairs(table, now, on);
+        for (at, number) in series.iter().enumerate() {
+            state.ask(table, *number, now, on);
+            match input.changed.event {
+                Some(event) if at >= by_time => state.ask_pairs(table, *number, event.timestamp, now, on),
+                _ if input.changed.all => state.start_pairs(table, *number, now, on),
+                _ => {}
+            }
             table.feeds[*number as usize].iter().for_each(|audience| self.mark(*audience));
         }
         for atom in &turned {
@@ -226,8 +232,8 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Evaluates one audience; whether its membership changed.
     fn look(&mut self, profile: &mut Profile, state: &State, at: u32) -> bool {
-        let audience = &*self.table.ordered[at as usize];
-        let Some(attributes) = self.input.attributes.get(audience.policy) else {
+        let audience = self.table.facts[at as usize];
+        let Some(attributes) = self.input.attributes.get(audience.policy as usize) else {
             profile.set_due(audience.no, None);
             return false;
         };
@@ -236,17 +242,17 @@ impl Pass<'_> {
             profile.set_due(audience.no, due);
         }
         let holds = holds && !(audience.exclude_opt_out && self.is_opted_out(audience, attributes));
-        let Some(status) = transition(profile.membership(audience.no), holds) else { return false };
-        profile.set_membership(audience.no, Membership { status, since: self.input.now });
+        let Some(status) = profile.memberships.turn(audience.no, holds, self.input.now) else { return false };
         self.flips.push(Flip { audience: audience.no, status });
         true
     }
 
-    fn is_opted_out(&mut self, audience: &Audience, attributes: &Value) -> bool {
-        if self.opted_out.len() <= audience.policy {
-            self.opted_out.resize(audience.policy + 1, None);
+    fn is_opted_out(&mut self, audience: Facts, attributes: &Value) -> bool {
+        let policy = audience.policy as usize;
+        if self.opted_out.len() <= policy {
+            self.opted_out.resize(policy + 1, None);
         }
-        *self.opted_out[audience.policy].get_or_insert_with(|| is_opted_out(attributes))
+        *self.opted_out[policy].get_or_insert_with(|| is_opted_out(attributes))
     }
 }
 
@@ -263,9 +269,12 @@ fn holds(
     let world = World { profile: attributes, events: input.events, is_member: &is_member, now: input.now };
     let mut due = None;
     let holds = table.rules[at as usize].holds(&mut |number| {
-        let known = &table.atoms[number];
-        if known.atom.is_of_series() {
+        if table.of_series.contains(number as u32) {
             return state.answer(table, number);
+        }
+        let known = &table.atoms[number];
+        if let Some(audience) = known.member_of {
+            return profile.is_member(audience);
         }
         let lookup = |own: usize| known.series.get(own).and_then(|n| state.series(*n));
         let (holds, change) = known.atom.holds(&world, &lookup);
@@ -281,12 +290,4 @@ pub fn is_opted_out(attributes: &Value) -> bool {
     entries.iter().any(|e| {
         e.get("optOutType").as_str() == Some("general_opt_out") && e.get("optOutValue").as_str() == Some("out")
     })
-}
-
-fn transition(prior: Option<Membership>, holds: bool) -> Option<Status> {
-    match (prior.map(|m| m.status), holds) {
-        (None | Some(Status::Exited), true) => Some(Status::Realized),
-        (Some(Status::Realized), false) => Some(Status::Exited),
-        _ => None,
-    }
 }

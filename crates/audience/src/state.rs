@@ -3,9 +3,9 @@
 //! Derived: it can be made anew from the stored events at any time, and is never stored. Always: after an evaluation
 //! at an instant, `raised` holds exactly the atoms whose answer then differs from that without any event.
 
-use crate::table::{Audiences, Table};
+use crate::table::{Audiences, Bits, Table};
 use model::Timestamp;
-use pql::incremental::{Matcher, Series};
+use pql::incremental::{Matcher, PairReader, Series};
 use pql::{EventView, World};
 
 /// What is kept of a profile's events.
@@ -13,19 +13,31 @@ use pql::{EventView, World};
 pub struct State {
     /// The table that it belongs to; 0 for none.
     table: u64,
-    /// By number.
-    series: Vec<Held>,
-    /// Atoms that series decide and whose answer is not the one without events, ascending.
-    raised: Vec<u32>,
+    /// The numbers of the series that hold something, ascending, and the same as bits.
+    numbers: Vec<u32>,
+    held: Bits,
+    /// Beside the numbers: when time can turn an atom that the series decides; `NEVER` if it cannot.
+    dues: Vec<i64>,
+    /// Beside the numbers.
+    series: Vec<Series>,
+    /// By atom, those with a start.
+    pairs: Vec<Started>,
+    /// Atoms that series decide and whose answer is not the one without events.
+    raised: Bits,
+    /// Of the series.
+    bytes: usize,
 }
 
+/// A sequence of two steps that is there, be it too old to count.
 #[derive(Debug, Clone)]
-struct Held {
-    number: u32,
-    /// When time can turn an atom that it decides.
-    due: Option<Timestamp>,
-    series: Series,
+struct Started {
+    atom: u32,
+    start: i64,
+    /// When time can turn it, or `NEVER`.
+    due: i64,
 }
+
+const NEVER: i64 = i64::MAX;
 
 /// An event that is about to be offered to series has this type.
 pub(crate) fn type_of(event: &EventView) -> Option<&str> {
@@ -58,6 +70,7 @@ impl State {
         let table = audiences.table();
         for number in self.all_series().collect::<Vec<_>>() {
             self.ask(table, number, at, &mut |_| {});
+            self.start_pairs(table, number, at, &mut |_| {});
         }
     }
 
@@ -68,82 +81,161 @@ impl State {
 
     /// Bytes in memory, roughly.
     pub fn bytes(&self) -> usize {
-        let series: usize = self.series.iter().map(|held| 24 + held.series.bytes()).sum();
-        series + self.raised.capacity() * 4
+        let words = self.raised.0.capacity() + self.held.0.capacity() + self.dues.capacity() * 2;
+        self.bytes + words * 8 + self.pairs.capacity() * std::mem::size_of::<Started>()
     }
 
     /// Adds an event to the series that it belongs to, and names these.
     pub(crate) fn offer(&mut self, table: &Table, event: &EventView, now: Timestamp, on: &mut dyn FnMut(u32)) {
         let world = World::nothing();
         let mut matcher = Matcher::new(&world, event, table.slots);
-        for number in table.series_of(type_of(event)) {
+        table.series_of(event, &mut |number, by_type| {
             let spec = &table.series[number as usize];
-            if matcher.counts(spec) {
+            if matcher.counts(spec, by_type) {
                 let keep = table.keep[number as usize];
-                self.hold(number).take(&mut matcher, spec, keep, now.0);
+                let at = self.hold(number);
+                let series = &mut self.series[at];
+                let before = series.bytes();
+                series.take(&mut matcher, spec, keep, now.0);
+                self.bytes = self.bytes + series.bytes() - before;
                 on(number);
             }
-        }
+        });
     }
 
-    fn hold(&mut self, number: u32) -> &mut Series {
-        let at = match self.series.binary_search_by_key(&number, |held| held.number) {
+    /// The place of a series, new or known.
+    fn hold(&mut self, number: u32) -> usize {
+        match self.numbers.binary_search(&number) {
             Ok(at) => at,
             Err(at) => {
-                self.series.insert(at, Held { number, due: None, series: Series::default() });
+                let series = Series::default();
+                self.bytes += series.bytes();
+                self.held.set(number, true);
+                self.numbers.insert(at, number);
+                self.dues.insert(at, NEVER);
+                self.series.insert(at, series);
                 at
             }
-        };
-        &mut self.series[at].series
+        }
     }
 
     pub(crate) fn series(&self, number: u32) -> Option<&Series> {
-        let at = self.series.binary_search_by_key(&number, |held| held.number).ok()?;
-        Some(&self.series[at].series)
+        if !self.held.contains(number) {
+            return None;
+        }
+        self.numbers.binary_search(&number).ok().map(|at| &self.series[at])
     }
 
-    /// Asks the atoms that a series decides, names those whose answer turned, and finds the series' next instant.
-    /// That follows from the series and the clock alone, so that it is the same whenever it is found.
+    /// Asks the atoms that a series decides, but for pairs, names those whose answer turned, and finds the series'
+    /// next instant. That follows from the series and the clock alone, so that it is the same whenever it is found.
     pub(crate) fn ask(&mut self, table: &Table, number: u32, now: Timestamp, turned: &mut dyn FnMut(u32)) {
-        let mut due: Option<Timestamp> = None;
-        for (atom, own) in &table.read_by[number as usize] {
+        let Ok(at) = self.numbers.binary_search(&number) else { return };
+        let (readers, raised) = (&table.readers[number as usize], &mut self.raised);
+        let due = readers.ask(&self.series[at], now, &mut |atom, holds| {
+            if raised.set(atom, holds != table.without.contains(atom)) {
+                turned(atom);
+            }
+        });
+        self.dues[at] = due.map_or(NEVER, |due| due.0);
+        for atom in &readers.searched {
             let known = &table.atoms[*atom as usize];
-            let lookup = |own: usize| known.series.get(own).and_then(|n| self.series(*n));
-            let (holds, change) = known.atom.ask(*own as usize, &lookup, now);
-            due = earlier(due, change);
-            if !known.atom.is_of_series() {
+            let is_there = known.series.iter().all(|step| self.held.contains(*step)) && {
+                let lookup = |own: usize| known.series.get(own).and_then(|number| self.series(*number));
+                known.atom.answer(&lookup, now)
+            };
+            if self.raised.set(*atom, is_there) {
+                turned(*atom);
+            }
+        }
+    }
+
+    /// Finds the starts of all pairs of which a series gives the first step.
+    pub(crate) fn start_pairs(&mut self, table: &Table, number: u32, now: Timestamp, turned: &mut dyn FnMut(u32)) {
+        for PairReader { atom, pair, other, .. } in table.readers[number as usize].pairs.iter().filter(|p| p.is_first) {
+            let (Some(first), Some(second)) = (self.series(number), self.series(*other)) else { continue };
+            if let Some(start) = pair.latest(first, second, NEVER) {
+                let (holds, due) = pair.holds(start, first, second, now);
+                self.note_pair(*atom, start, holds, due, turned);
+            }
+        }
+    }
+
+    /// Asks the pairs for which an event of a series, at `time`, may be a step.
+    pub(crate) fn ask_pairs(
+        &mut self,
+        table: &Table,
+        number: u32,
+        time: Timestamp,
+        now: Timestamp,
+        turned: &mut dyn FnMut(u32),
+    ) {
+        let Some(own) = self.numbers.binary_search(&number).ok() else { return };
+        for PairReader { atom, pair, is_first, other } in &table.readers[number as usize].pairs {
+            if !self.held.contains(*other) {
                 continue;
             }
-            let place = self.raised.binary_search(atom);
-            match (holds != known.without, place) {
-                (true, Err(at)) => self.raised.insert(at, *atom),
-                (false, Ok(at)) => drop(self.raised.remove(at)),
-                _ => continue,
+            let Some(other) = self.series(*other) else { continue };
+            let own = &self.series[own];
+            let found = match is_first {
+                true => pair.begins(other, time.0).then_some(time.0),
+                false => pair.ends(other, time.0),
+            };
+            let Some(found) = found else { continue };
+            let known = self.pairs.binary_search_by_key(atom, |pair| pair.atom).ok().map(|at| self.pairs[at].start);
+            let start = known.map_or(found, |known| known.max(found));
+            // Of those in the future any may be the one that counts.
+            if known == Some(start) && start <= now.0 {
+                continue;
             }
-            turned(*atom);
+            let (first, second) = if *is_first { (own, other) } else { (other, own) };
+            let (holds, due) = pair.holds(start, first, second, now);
+            self.note_pair(*atom, start, holds, due, turned);
         }
-        if let Ok(at) = self.series.binary_search_by_key(&number, |held| held.number) {
-            self.series[at].due = due;
+    }
+
+    fn note_pair(&mut self, atom: u32, start: i64, holds: bool, due: Option<Timestamp>, turned: &mut dyn FnMut(u32)) {
+        let started = Started { atom, start, due: due.map_or(NEVER, |due| due.0) };
+        match self.pairs.binary_search_by_key(&atom, |pair| pair.atom) {
+            Ok(at) => self.pairs[at] = started,
+            Err(at) => self.pairs.insert(at, started),
+        }
+        if self.raised.set(atom, holds) {
+            turned(atom);
+        }
+    }
+
+    /// Asks the pairs whose time has come.
+    pub(crate) fn ask_due_pairs(&mut self, table: &Table, now: Timestamp, turned: &mut dyn FnMut(u32)) {
+        for at in 0..self.pairs.len() {
+            let Started { atom, start, due } = self.pairs[at];
+            let known = &table.atoms[atom as usize];
+            let Some(pair) = known.pair.filter(|_| due <= now.0) else { continue };
+            let step = |own: usize| known.series.get(own).and_then(|number| self.series(*number));
+            let (Some(first), Some(second)) = (step(pair.first), step(pair.second)) else { continue };
+            let (holds, due) = pair.holds(start, first, second, now);
+            self.note_pair(atom, start, holds, due, turned);
         }
     }
 
     pub(crate) fn all_series(&self) -> impl Iterator<Item = u32> {
-        self.series.iter().map(|held| held.number)
+        self.numbers.iter().copied()
     }
 
     /// The series whose time has come.
     pub(crate) fn due_series(&self, now: Timestamp) -> impl Iterator<Item = u32> {
-        self.series.iter().filter(move |held| held.due.is_some_and(|due| due <= now)).map(|held| held.number)
+        self.dues.iter().zip(&self.numbers).filter(move |(due, _)| **due <= now.0).map(|(_, number)| *number)
     }
 
     /// The answer of an atom that series decide.
     pub(crate) fn answer(&self, table: &Table, atom: usize) -> bool {
-        table.atoms[atom].without != self.raised.binary_search(&(atom as u32)).is_ok()
+        table.without.contains(atom as u32) != self.raised.contains(atom as u32)
     }
 
     /// The next instant at which time can turn what series tell.
     pub(crate) fn due(&self) -> Option<Timestamp> {
-        self.series.iter().filter_map(|held| held.due).min()
+        let pairs = self.pairs.iter().map(|pair| pair.due);
+        let due = self.dues.iter().copied().chain(pairs).fold(NEVER, i64::min);
+        (due != NEVER).then_some(Timestamp(due))
     }
 }
 

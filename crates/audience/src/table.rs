@@ -4,9 +4,10 @@
 //! from an event type, an attribute path or a membership to exactly the audiences that a change of it can turn.
 
 use crate::Audience;
-use model::{AudienceNo, SmolStr, Timestamp};
-use pql::World;
-use pql::incremental::{Atom, AtomKind, Keep, Rule, SeriesSpec};
+use crate::state::type_of;
+use model::{AudienceNo, SmolStr, Timestamp, Value};
+use pql::incremental::{Atom, AtomKind, Keep, Pair, Readers, Rule, SeriesSpec};
+use pql::{EventView, World};
 use rustc_hash::FxHashMap as HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +29,8 @@ pub(crate) struct Table {
     /// Tells tables apart; what is kept of a profile belongs to one of them.
     pub(crate) id: u64,
     pub(crate) ordered: Vec<Arc<Audience>>,
+    /// By audience.
+    pub(crate) facts: Vec<Facts>,
     by_id: HashMap<SmolStr, usize>,
     by_no: HashMap<AudienceNo, usize>,
     pub(crate) series: Vec<SeriesSpec>,
@@ -35,14 +38,17 @@ pub(crate) struct Table {
     /// The most variables that a series needs.
     pub(crate) slots: usize,
     pub(crate) atoms: Vec<KnownAtom>,
+    /// Atoms that series decide, and those of them that hold while no event counts.
+    pub(crate) of_series: Bits,
+    pub(crate) without: Bits,
     /// By audience.
     pub(crate) rules: Vec<Rule>,
-    /// By series: the atoms that read it, with its place in each.
-    pub(crate) read_by: Vec<Vec<(u32, u32)>>,
+    /// By series: the atoms that read it.
+    pub(crate) readers: Vec<Readers>,
     /// By series: the audiences with expressions over it.
     pub(crate) feeds: Vec<Vec<u32>>,
-    series_of_type: HashMap<SmolStr, Vec<u32>>,
-    series_of_any: Vec<u32>,
+    series_of_type: HashMap<SmolStr, Offers>,
+    series_of_any: Offers,
     /// Audiences that look at whole events, by the type they look for.
     whole_of_type: HashMap<SmolStr, Vec<u32>>,
     whole_of_any: Vec<u32>,
@@ -62,13 +68,96 @@ pub(crate) struct Table {
     by_change: Vec<(u64, u32)>,
 }
 
+/// Series that an event may belong to.
+#[derive(Default)]
+struct Offers {
+    every: Vec<u32>,
+    /// Those that ask for a text in a field, by the path of the field and the text.
+    by_text: Vec<(Box<[SmolStr]>, HashMap<SmolStr, Vec<u32>>)>,
+}
+
+impl Offers {
+    fn add(&mut self, number: u32, spec: &SeriesSpec) {
+        let Some((path, text)) = spec.text() else { return self.every.push(number) };
+        let at = self.by_text.iter().position(|(known, _)| **known == *path).unwrap_or_else(|| {
+            self.by_text.push((path.into(), HashMap::default()));
+            self.by_text.len() - 1
+        });
+        self.by_text[at].1.entry(text.clone()).or_default().push(number);
+    }
+
+    /// Names the series that the texts of an event do not rule out, each once.
+    fn of(&self, body: &Value, name: &mut dyn FnMut(u32)) {
+        self.every.iter().for_each(|number| name(*number));
+        for (path, by_text) in &self.by_text {
+            // Only an array can hold a text twice.
+            let mut named: Option<Vec<u32>> = None;
+            each_text(body, path, false, &mut |text, in_array| {
+                for number in by_text.get(text).into_iter().flatten() {
+                    let known = in_array && named.get_or_insert_default().contains(number);
+                    if !known {
+                        name(*number);
+                    }
+                    if in_array && !known {
+                        named.get_or_insert_default().push(*number);
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// Finds the texts along a path, looking into arrays as queries do.
+fn each_text(value: &Value, path: &[SmolStr], in_array: bool, on: &mut dyn FnMut(&str, bool)) {
+    if let Some(items) = value.as_array() {
+        return items.iter().for_each(|item| each_text(item, path, true, on));
+    }
+    match path {
+        [] => value.as_str().into_iter().for_each(|text| on(text, in_array)),
+        [name, rest @ ..] => each_text(value.get(name), rest, in_array, on),
+    }
+}
+
+/// What an evaluation asks of an audience beside its rule.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) no: AudienceNo,
+    pub(crate) policy: u32,
+    pub(crate) exclude_opt_out: bool,
+}
+
+/// A set of small numbers.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Bits(pub(crate) Vec<u64>);
+
+impl Bits {
+    pub(crate) fn contains(&self, number: u32) -> bool {
+        self.0.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 == 1)
+    }
+
+    /// Whether that changed anything.
+    pub(crate) fn set(&mut self, number: u32, is_in: bool) -> bool {
+        if self.contains(number) == is_in {
+            return false;
+        }
+        let word = number as usize / 64;
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        self.0[word] ^= 1 << (number % 64);
+        true
+    }
+}
+
 /// An atom with its place in the table.
 pub(crate) struct KnownAtom {
     pub(crate) atom: Arc<Atom>,
     /// The numbers of its series in the table.
     pub(crate) series: Vec<u32>,
-    /// Its answer while no event counts; of atoms that series decide.
-    pub(crate) without: bool,
+    /// What it asks, if it is known by its latest start.
+    pub(crate) pair: Option<Pair>,
+    /// The audience whose membership is all that it asks for.
+    pub(crate) member_of: Option<AudienceNo>,
     /// The audiences whose rules name it.
     pub(crate) readers: Vec<u32>,
 }
@@ -139,6 +228,10 @@ impl Table {
             by_id: ordered.iter().enumerate().map(|(i, a)| (a.id.clone(), i)).collect(),
             by_no: ordered.iter().enumerate().map(|(i, a)| (a.no, i)).collect(),
             dependents: vec![Vec::new(); ordered.len()],
+            facts: ordered
+                .iter()
+                .map(|a| Facts { no: a.no, policy: a.policy as u32, exclude_opt_out: a.exclude_opt_out })
+                .collect(),
             ..Table::default()
         };
         let (mut series, mut atoms) = (HashMap::default(), HashMap::default());
@@ -174,8 +267,13 @@ impl Table {
             None => {
                 let of = atom.series().iter().zip(atom.keep()).map(|(spec, keep)| self.add_series(spec, *keep, series));
                 let of = of.collect();
-                let (without, _) = atom.ask(0, &|_| None, Timestamp(0));
-                self.atoms.push(KnownAtom { atom: atom.clone(), series: of, without, readers: Vec::new() });
+                let own = self.atoms.len() as u32;
+                self.of_series.set(own, atom.is_of_series());
+                self.without.set(own, atom.answer(&|_| None, Timestamp(0)));
+                let member_of = atom.membership().and_then(|id| self.by_id.get(id));
+                let member_of = member_of.map(|at| self.facts[*at].no);
+                let pair = atom.pair();
+                self.atoms.push(KnownAtom { atom: atom.clone(), series: of, pair, member_of, readers: Vec::new() });
                 atoms.insert(atom.key().to_owned(), self.atoms.len() - 1);
                 self.atoms.len() - 1
             }
@@ -196,9 +294,9 @@ impl Table {
         let number = self.series.len() as u32;
         match spec.event_types() {
             Some(types) => {
-                types.iter().for_each(|t| self.series_of_type.entry(t.clone()).or_default().push(number));
+                types.iter().for_each(|t| self.series_of_type.entry(t.clone()).or_default().add(number, spec));
             }
-            None => self.series_of_any.push(number),
+            None => self.series_of_any.add(number, spec),
         }
         self.slots = self.slots.max(spec.slots());
         self.series.push(spec.clone());
@@ -242,11 +340,11 @@ impl Table {
     }
 
     fn index_atoms(&mut self) {
-        self.read_by = vec![Vec::new(); self.series.len()];
+        let mut read_by = vec![Vec::new(); self.series.len()];
         self.feeds = vec![Vec::new(); self.series.len()];
         for (number, known) in self.atoms.iter().enumerate() {
             for (own, series) in known.series.iter().enumerate() {
-                self.read_by[*series as usize].push((number as u32, own as u32));
+                read_by[*series as usize].push((number as u32, own));
                 if !known.atom.is_of_series() {
                     self.feeds[*series as usize].extend(&known.readers);
                 }
@@ -265,6 +363,14 @@ impl Table {
                 }
             }
         }
+        let arranged = |readers: Vec<(u32, usize)>| {
+            let known = |(number, own)| {
+                let known: &KnownAtom = &self.atoms[number as usize];
+                (number, &known.atom, &known.series[..], own)
+            };
+            Readers::new(readers.into_iter().map(known))
+        };
+        self.readers = read_by.into_iter().map(arranged).collect();
         for list in self.feeds.iter_mut().chain([&mut self.timed]) {
             list.sort_unstable();
             list.dedup();
@@ -286,22 +392,33 @@ impl Table {
         (0..self.ordered.len()).filter(|at| holds(*at) || membership(*at)).map(|at| at as u32).collect()
     }
 
-    /// The series that an event of a type can belong to.
-    pub(crate) fn series_of(&self, event_type: Option<&str>) -> impl Iterator<Item = u32> {
-        let typed = event_type.and_then(|t| self.series_of_type.get(t)).into_iter().flatten();
-        typed.chain(&self.series_of_any).copied()
+    /// Names the series that an event can belong to, and whether its type is one of theirs.
+    pub(crate) fn series_of(&self, event: &EventView, name: &mut dyn FnMut(u32, bool)) {
+        if has_many_types(event) {
+            return (0..self.series.len() as u32).for_each(|number| name(number, false));
+        }
+        if let Some(typed) = type_of(event).and_then(|t| self.series_of_type.get(t)) {
+            typed.of(&event.body, &mut |number| name(number, true));
+        }
+        self.series_of_any.of(&event.body, &mut |number| name(number, false));
     }
 
-    /// The audiences that an event of a type makes look at whole events.
-    pub(crate) fn whole_of(&self, event_type: Option<&str>) -> impl Iterator<Item = u32> {
-        let typed = event_type.and_then(|t| self.whole_of_type.get(t)).into_iter().flatten();
-        typed.chain(&self.whole_of_any).copied()
+    /// The audiences that an event makes look at whole events.
+    pub(crate) fn whole_of(&self, event: &EventView) -> impl Iterator<Item = u32> {
+        let typed = type_of(event).and_then(|t| self.whole_of_type.get(t)).into_iter().flatten();
+        let all = self.whole_of_type.values().flatten().filter(|_| has_many_types(event));
+        typed.chain(all).chain(&self.whole_of_any).copied()
     }
 
     /// The audiences that changed after a position.
     pub(crate) fn changed_after(&self, n: u64) -> impl Iterator<Item = u32> {
         self.by_change.iter().take_while(move |(changed, _)| *changed > n).map(|(_, at)| *at)
     }
+}
+
+/// Whether the type of an event is no single text, so that an index by type does not find what it matches.
+fn has_many_types(event: &EventView) -> bool {
+    event.body.get("eventType").as_array().is_some()
 }
 
 fn note(list: &mut Vec<u32>, number: u32) {

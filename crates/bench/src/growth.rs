@@ -1,6 +1,7 @@
 //! How cost grows: with the number of audiences, and with the events that a profile has stored.
 //!
-//! Prints both curves and draws them into `docs/growth.svg`.
+//! Prints both curves and draws them into `docs/growth.svg`. `GROWTH_AUDIENCES` and `GROWTH_STORED`, numbers with
+//! commas between, measure these points alone and draw nothing.
 
 use crate::plot::{Curve, Panel};
 use crate::pure::{self, Person};
@@ -25,7 +26,18 @@ const PROBE_EVENTS: usize = 1_000;
 const PURE_PEOPLE: u64 = 200;
 const PURE_EACH: usize = 10;
 
+/// The points that are asked for, if not all.
+fn asked(name: &str) -> Option<Vec<usize>> {
+    let text = std::env::var(name).ok()?;
+    Some(text.split(',').filter_map(|n| n.trim().parse().ok()).collect())
+}
+
 pub(crate) fn run() {
+    let (audiences, stored) = (asked("GROWTH_AUDIENCES"), asked("GROWTH_STORED"));
+    if audiences.is_some() || stored.is_some() {
+        audiences.iter().flatten().for_each(|count| _ = row(*count, with_audiences(*count)));
+        return stored.iter().flatten().for_each(|stored| _ = row(*stored, with_history(*stored)));
+    }
     let fixed = pure::audiences(FIXED_AUDIENCES);
     print(&format!(
         "growth: {} of the {FIXED_AUDIENCES} audiences over growing histories have a part that reads whole histories",
@@ -48,6 +60,16 @@ pub(crate) fn run() {
         long.2 / short.2
     ));
     draw(&by_audiences, &by_stored);
+}
+
+/// Evaluation alone, by audiences and by stored events.
+pub(crate) fn evaluation() {
+    for count in AUDIENCES {
+        print(&format!("evaluation: {count:>6} audiences {:>8.2} us per event", alone(count, STORED[0])));
+    }
+    for stored in STORED {
+        print(&format!("evaluation: {stored:>6} stored events {:>8.2} us per event", alone(FIXED_AUDIENCES, stored)));
+    }
 }
 
 /// Events per second, server CPU per event, evaluation alone per event.

@@ -9,6 +9,7 @@
 //! - memory after CDNOW, and start of the directory that holds it.
 //! - audiences: events committed under 500 audiences of a realistic mix, and the stages one by one; baseline as for ingest.
 //! - growth: the same by number of audiences and by stored events per profile; draws `docs/growth.svg`.
+//! - evaluation: the same in memory, without a server.
 //! - naive: incremental evaluation; baseline: every rule over the whole history.
 //! - backfill: a new audience over 1,000,000 stored profiles (`BACKFILL_PROFILES`), idle and beside a stream; baseline:
 //!   the stream without it.
@@ -62,13 +63,14 @@ const AUDIENCES: [(&str, &str); 5] = [
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).collect();
-    let sections: [(&str, fn()); 9] = [
+    let sections: [(&str, fn()); 10] = [
         ("pebble", pebble::run),
         ("templated", templated::run),
         ("whole-way", templated::whole_way),
         ("ingest", ingest),
         ("latency", latency),
         ("naive", naive::run),
+        ("evaluation", growth::evaluation),
         ("audiences", audiences::run),
         ("growth", growth::run),
         ("backfill", backfill::run),

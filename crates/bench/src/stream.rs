@@ -178,7 +178,7 @@ pub(crate) fn known_id(number: u64) -> String {
 pub(crate) fn wait_applied(world: &World) {
     let operator = world.server.operator();
     wait(|| {
-        let status = operator.get("/rivermouth/status").ok();
+        let status = operator.get("/rivermouth/backlog").ok();
         status["backlog"] == json!(0) && status["ready"] == json!(true)
     });
 }

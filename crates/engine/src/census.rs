@@ -10,7 +10,52 @@ pub struct Census {
     /// Profiles and events per sandbox.
     pub stock: BTreeMap<SandboxId, Stock>,
     /// Realized members per audience.
-    pub members: BTreeMap<AudienceNo, u64>,
+    pub members: Members,
+}
+
+/// Realized members per audience: thousands of audiences, a few of which each event moves.
+#[derive(Debug, Clone, Default)]
+pub struct Members {
+    /// The numbers of the blocks, ascending: those of the audiences divided by 64.
+    numbers: Vec<u32>,
+    /// Beside the numbers.
+    blocks: Vec<Box<[u64; 64]>>,
+}
+
+impl PartialEq for Members {
+    fn eq(&self, other: &Members) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Members {}
+
+impl Members {
+    /// The members of an audience.
+    pub fn of(&self, audience: AudienceNo) -> u64 {
+        let at = self.numbers.binary_search(&(audience.0 / 64));
+        at.map_or(0, |at| self.blocks[at][audience.0 as usize % 64])
+    }
+
+    /// The count of an audience, to be changed.
+    pub(crate) fn of_mut(&mut self, audience: AudienceNo) -> &mut u64 {
+        let number = audience.0 / 64;
+        let at = self.numbers.binary_search(&number).unwrap_or_else(|at| {
+            self.numbers.insert(at, number);
+            self.blocks.insert(at, Box::new([0; 64]));
+            at
+        });
+        &mut self.blocks[at][audience.0 as usize % 64]
+    }
+
+    /// Audiences with members, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = (AudienceNo, u64)> {
+        let blocks = self.numbers.iter().zip(&self.blocks);
+        blocks.flat_map(|(number, block)| {
+            let counts = block.iter().enumerate().filter(|(_, members)| **members > 0);
+            counts.map(move |(at, members)| (AudienceNo(number * 64 + at as u32), *members))
+        })
+    }
 }
 
 /// Counts of one sandbox.
@@ -30,8 +75,8 @@ impl Census {
             mine.profiles += stock.profiles;
             mine.events += stock.events;
         }
-        for (audience, members) in &other.members {
-            *self.members.entry(*audience).or_default() += members;
+        for (audience, members) in other.members.iter() {
+            *self.members.of_mut(audience) += members;
         }
     }
 
@@ -43,10 +88,10 @@ impl Census {
             codec::put_u64(&mut out, stock.profiles);
             codec::put_u64(&mut out, stock.events);
         }
-        codec::put_u64(&mut out, self.members.len() as u64);
-        for (audience, members) in &self.members {
+        codec::put_u64(&mut out, self.members.iter().count() as u64);
+        for (audience, members) in self.members.iter() {
             codec::put_u64(&mut out, u64::from(audience.0));
-            codec::put_u64(&mut out, *members);
+            codec::put_u64(&mut out, members);
         }
         out
     }
@@ -59,7 +104,7 @@ impl Census {
             census.stock.insert(sandbox, Stock { profiles: r.u64()?, events: r.u64()? });
         }
         for _ in 0..r.len()? {
-            census.members.insert(AudienceNo(r.u32()?), r.u64()?);
+            *census.members.of_mut(AudienceNo(r.u32()?)) = r.u64()?;
         }
         Ok(census)
     }

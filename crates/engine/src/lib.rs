@@ -27,7 +27,7 @@ mod tail;
 mod uploaded;
 mod views;
 
-pub use census::{Census, Stock};
+pub use census::{Census, Members, Stock};
 pub use command::Outcome;
 pub use control::{ChangeError, Control, Current};
 pub use dead::DeadLetter;

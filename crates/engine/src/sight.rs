@@ -37,14 +37,14 @@ impl SandboxPlan {
 /// `segmentMembership` as queries and look-ups see it (profile.md §4.2).
 pub fn membership_map(profile: &Profile, plan: &SandboxPlan) -> Value {
     let (mut ups, mut uploaded) = (Vec::new(), Vec::new());
-    for (no, membership) in &profile.memberships {
-        if let Some(audience) = plan.audiences.by_no(*no) {
+    for (no, membership) in profile.memberships.iter() {
+        if let Some(audience) = plan.audiences.by_no(no) {
             let text = |t: &str| Value::Str(SmolStr::new(t));
             let mut entry = vec![
                 (SmolStr::new_static("lastQualificationTime"), text(&membership.since.to_seconds_text())),
                 (SmolStr::new_static("status"), text(membership.status.as_str())),
             ];
-            match crate::uploaded::row(profile, *no) {
+            match crate::uploaded::row(profile, no) {
                 Some(row) => {
                     entry.extend(crate::uploaded::members(row));
                     uploaded.push((audience.id.clone(), Value::Object(entry)));

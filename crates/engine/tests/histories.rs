@@ -323,7 +323,7 @@ impl Run {
             // What is left of audiences that went is swept away with the next change of the profile.
             let is_known = |no: AudienceNo| self.naive.rules.iter().any(|r| r.no == no);
             let known = stored.memberships.iter().filter(|(no, _)| is_known(*no));
-            let memberships: Vec<_> = known.map(|(no, m)| (*no, (m.status, m.since))).collect();
+            let memberships: Vec<_> = known.map(|(no, m)| (no, (m.status, m.since))).collect();
             let wanted: Vec<_> = person.memberships.iter().map(|(no, m)| (*no, *m)).collect();
             assert_eq!(memberships, wanted, "{what}: memberships of {id}\n{}", self.rules());
             assert_eq!(person.missed(&self.naive.rules, self.now()), None, "{what}: time turned it for {id}");
@@ -336,7 +336,7 @@ impl Run {
         assert_eq!((stock.profiles, stock.events), (expected.len() as u64, events as u64), "{what}: census");
         for rule in &self.naive.rules {
             let members = self.naive.people.values().filter(|p| p.realized().contains(&rule.no)).count() as u64;
-            let counted = census.members.get(&rule.no).copied().unwrap_or(0);
+            let counted = census.members.of(rule.no);
             assert_eq!(counted, members, "{what}: members of {}", rule.doc.id);
         }
         for flow in &self.naive.flows {

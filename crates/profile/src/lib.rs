@@ -7,12 +7,14 @@
 
 mod event;
 mod fragment;
+mod memberships;
 mod merge;
 mod record;
 mod row;
 
 pub use event::{Event, event_name};
 pub use fragment::Fragment;
+pub use memberships::Memberships;
 pub use merge::{AttributeMerge, Graph, MergePolicy, attributes, identity_map};
 pub use record::{AuthState, Record, RecordIdentity, RecordKind};
 pub use row::{IDENTITIES_MAX, KnownIdentity, Link, Profile, Row};

@@ -4,6 +4,7 @@
 //! (design, §11.3). Written whole; a format byte comes first.
 
 use crate::fragment::Fragment;
+use crate::memberships::Memberships;
 use crate::record::{Record, put_identity, read_identity};
 use model::codec::{self, DecodeError, Reader};
 use model::{AudienceNo, DatasetNo, Identity, Membership, ProfileId, Status, Timestamp, Xid};
@@ -11,9 +12,9 @@ use model::{AudienceNo, DatasetNo, Identity, Membership, ProfileId, Status, Time
 /// Identities per profile (profile.md §5.4).
 pub const IDENTITIES_MAX: usize = 50;
 
-const PROFILE_WITHOUT_DUES: u8 = 1;
+const PROFILE_WITHOUT_DUES: u8 = 4;
 const FORWARD: u8 = 2;
-const PROFILE: u8 = 3;
+const PROFILE: u8 = 5;
 
 /// What stands under a profile key.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,8 +64,8 @@ pub struct Profile {
     pub links: Vec<Link>,
     /// Attribute fragments, sorted by (data set, identity).
     pub fragments: Vec<Fragment>,
-    /// Memberships, sorted by audience.
-    pub memberships: Vec<(AudienceNo, Membership)>,
+    /// Memberships by audience.
+    pub memberships: Memberships,
     /// How many events are stored.
     pub events: u64,
     /// The plan that last looked at this profile.
@@ -178,7 +179,7 @@ impl Profile {
         for fragment in other.fragments {
             self.write_fragment(fragment);
         }
-        for (audience, membership) in other.memberships {
+        for (audience, membership) in other.memberships.iter() {
             self.absorb_membership(audience, membership);
         }
         // A side that was never written (deleted before the merge) has seen no plan and missed none.
@@ -199,32 +200,23 @@ impl Profile {
     }
 
     fn absorb_membership(&mut self, audience: AudienceNo, theirs: Membership) {
-        match self.memberships.binary_search_by_key(&audience, |(a, _)| *a) {
-            Err(i) => self.memberships.insert(i, (audience, theirs)),
-            Ok(i) => {
-                let mine = &mut self.memberships[i].1;
-                *mine = match (mine.status, theirs.status) {
-                    (Status::Realized, Status::Realized) => {
-                        Membership { status: Status::Realized, since: mine.since.min(theirs.since) }
-                    }
-                    (Status::Realized, Status::Exited) => *mine,
-                    (Status::Exited, Status::Realized) => theirs,
-                    (Status::Exited, Status::Exited) => {
-                        Membership { status: Status::Exited, since: mine.since.max(theirs.since) }
-                    }
-                };
-            }
-        }
+        let united = match self.memberships.get(audience).map(|mine| (mine, mine.status, theirs.status)) {
+            None | Some((_, Status::Exited, Status::Realized)) => theirs,
+            Some((mine, Status::Realized, Status::Exited)) => mine,
+            Some((mine, status @ Status::Realized, _)) => Membership { status, since: mine.since.min(theirs.since) },
+            Some((mine, status @ Status::Exited, _)) => Membership { status, since: mine.since.max(theirs.since) },
+        };
+        self.memberships.set(audience, united);
     }
 
     /// The membership in an audience.
     pub fn membership(&self, audience: AudienceNo) -> Option<Membership> {
-        self.memberships.binary_search_by_key(&audience, |(a, _)| *a).ok().map(|i| self.memberships[i].1)
+        self.memberships.get(audience)
     }
 
     /// The audiences that it is a member of, in order.
     pub fn realized(&self) -> Vec<AudienceNo> {
-        self.memberships.iter().filter(|(_, m)| m.status == Status::Realized).map(|(no, _)| *no).collect()
+        self.memberships.iter().filter(|(_, m)| m.status == Status::Realized).map(|(no, _)| no).collect()
     }
 
     /// True while a member.
@@ -245,10 +237,7 @@ impl Profile {
 
     /// Sets a membership.
     pub fn set_membership(&mut self, audience: AudienceNo, membership: Membership) {
-        match self.memberships.binary_search_by_key(&audience, |(a, _)| *a) {
-            Ok(i) => self.memberships[i].1 = membership,
-            Err(i) => self.memberships.insert(i, (audience, membership)),
-        }
+        self.memberships.set(audience, membership);
     }
 }
 
@@ -322,11 +311,7 @@ fn encode_profile(profile: &Profile, out: &mut Vec<u8>) {
     for fragment in &profile.fragments {
         fragment.encode(out);
     }
-    codec::put_u64(out, profile.memberships.len() as u64);
-    for (audience, membership) in &profile.memberships {
-        codec::put_u64(out, u64::from(audience.0) << 1 | u64::from(membership.status == Status::Exited));
-        codec::put_i64(out, membership.since.0);
-    }
+    profile.memberships.encode(out);
     codec::put_u64(out, profile.events);
     codec::put_u64(out, profile.plan_n);
     codec::put_i64(out, profile.timer.map_or(0, |t| t.0));
@@ -361,12 +346,7 @@ fn decode_profile(reader: &mut Reader<'_>, with_dues: bool) -> codec::Result<Pro
     for _ in 0..reader.len()? {
         profile.fragments.push(Fragment::decode(reader)?);
     }
-    for _ in 0..reader.len()? {
-        let code = reader.u64()?;
-        let audience = AudienceNo(u32::try_from(code >> 1).map_err(|_| DecodeError("audience out of range"))?);
-        let status = if code & 1 == 1 { Status::Exited } else { Status::Realized };
-        profile.memberships.push((audience, Membership { status, since: Timestamp(reader.i64()?) }));
-    }
+    profile.memberships = Memberships::decode(reader)?;
     profile.events = reader.u64()?;
     profile.plan_n = reader.u64()?;
     profile.timer = Some(reader.i64()?).filter(|t| *t != 0).map(Timestamp);

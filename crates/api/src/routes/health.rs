@@ -88,7 +88,7 @@ fn stock_figures(app: &App, page: &mut Page) -> Result<(), engine::Error> {
     page.family("rivermouth_audience_members", "gauge", "Realized members per audience.");
     for plan in current.plan.sandboxes.values() {
         for audience in plan.audiences.iter() {
-            let members = census.members.get(&audience.no).copied().unwrap_or(0);
+            let members = census.members.of(audience.no);
             page.sample("rivermouth_audience_members", &[("audience", &audience.id)], members);
         }
     }

@@ -21,6 +21,7 @@ const LIST_MAX: usize = 10_000;
 pub(super) fn routes(manual_clock: bool) -> Router<App> {
     let router = Router::new()
         .route("/rivermouth/status", get(status))
+        .route("/rivermouth/backlog", get(backlog))
         .route("/rivermouth/clients", get(list_clients).post(create_client))
         .route("/rivermouth/clients/{id}", axum::routing::delete(revoke_client))
         .route("/rivermouth/clients/{id}/rotate", post(rotate_client))
@@ -84,7 +85,7 @@ async fn status(State(app): State<App>, _: Operator) -> Result<Response, ApiErro
     let mut audiences = serde_json::Map::new();
     for plan in current.plan.sandboxes.values() {
         for audience in plan.audiences.iter() {
-            let members = census.members.get(&audience.no).copied().unwrap_or(0);
+            let members = census.members.of(audience.no);
             audiences.insert(audience.id.to_string(), json!({ "name": audience.name.as_str(), "members": members }));
         }
     }
@@ -101,6 +102,11 @@ async fn status(State(app): State<App>, _: Operator) -> Result<Response, ApiErro
         "storeBytes": app.engine.store().metrics().disk_bytes,
         "logBytes": app.engine.log().bytes(),
     })))
+}
+
+/// What of the status can be asked often: it costs nothing, however much there is.
+async fn backlog(State(app): State<App>, _: Operator) -> Response {
+    ok(&json!({ "ready": app.engine.is_ready(), "backlog": app.engine.backlog_entries() }))
 }
 
 async fn list_clients(State(app): State<App>, _: Operator) -> Response {
@@ -359,7 +365,7 @@ fn profile_json(
         .memberships
         .iter()
         .filter_map(|(no, m)| {
-            let audience = plan.audiences.by_no(*no)?;
+            let audience = plan.audiences.by_no(no)?;
             Some(json!({ "id": audience.id.as_str(), "name": audience.name.as_str(), "status": m.status.as_str(), "since": m.since.to_string() }))
         })
         .collect();

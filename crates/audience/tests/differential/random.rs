@@ -84,7 +84,7 @@ pub(crate) fn rule(random: &mut Random, known: &[SmolStr], depth: u32) -> String
             _ => {}
         }
     }
-    match random.below(16) {
+    match random.below(18) {
         0 => attribute(random),
         1 if !known.is_empty() => format!("inSegment(\"{}\")", known[random.below(known.len() as u64) as usize]),
         2..=5 => format!("({}.count() {} {})", filtered(random), op(random), random.below(5)),
@@ -96,6 +96,7 @@ pub(crate) fn rule(random: &mut Random, known: &[SmolStr], depth: u32) -> String
         11 => whole(random),
         12 => mixed(random),
         13 => comprehension(random),
+        14 | 15 => pair(random),
         _ => format!("({}.count() >= {})", filtered(random), 1 + random.below(3)),
     }
 }
@@ -210,6 +211,14 @@ fn sequence(random: &mut Random) -> String {
     format!("chain({source}, timestamp, [{}])", steps.join(", "))
 }
 
+/// Two steps, the second bound to the first alone.
+fn pair(random: &mut Random) -> String {
+    let first =
+        random.pick(&["", " WHEN(<= 3 days before now)", " WHEN(< 1 week before now)", " WHEN(<= 2 hours before now)"]);
+    let then = random.pick(&["", " WHEN(<= 2 days after A)", " WHEN(< 6 hours after A)", " WHEN(<= 30 days after A)"]);
+    format!("chain(xEvent, timestamp, [A: WHAT({}){first}, B: WHAT({}){then}])", local(random), local(random))
+}
+
 fn quantified(random: &mut Random) -> String {
     let window = random.pick(WINDOWS);
     let kind = random.pick(&["\"a\"", "\"b\"", "\"c\""]);
@@ -292,7 +301,11 @@ pub(crate) fn event(random: &mut Random, now: Timestamp, number: usize) -> Event
         3 => now.0,
         _ => now.0 - back,
     };
-    let mut fields = vec![(SmolStr::new("eventType"), Value::Str(random.pick(&["a", "b", "c", "d"]).into()))];
+    let text = |random: &mut Random, of: &[&'static str]| match random.below(20) {
+        0 => Value::Array((0..random.below(4)).map(|_| Value::Str(random.pick(of).into())).collect()),
+        _ => Value::Str(random.pick(of).into()),
+    };
+    let mut fields = vec![(SmolStr::new("eventType"), text(random, &["a", "b", "c", "d"]))];
     match random.below(6) {
         0 => {}
         1 => fields.push((SmolStr::new("n"), Value::Double(random.below(50) as f64 / 10.0))),
@@ -300,7 +313,7 @@ pub(crate) fn event(random: &mut Random, now: Timestamp, number: usize) -> Event
         _ => fields.push((SmolStr::new("n"), Value::Int(random.below(6) as i64 - 1))),
     }
     if random.below(2) == 0 {
-        fields.push((SmolStr::new("s"), Value::Str(random.pick(&["x", "y", "xy"]).into())));
+        fields.push((SmolStr::new("s"), text(random, &["x", "y", "xy"])));
     }
     let items = (0..random.below(3)).map(|_| {
         Value::Object(vec![

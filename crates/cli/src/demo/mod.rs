@@ -101,7 +101,7 @@ fn settings_now() -> i64 {
 
 /// Waits until everything accepted is applied.
 async fn wait_applied(operator: &Client) -> Result<Json, String> {
-    wait(operator, "/rivermouth/status", |body| body["backlog"] == json!(0)).await
+    wait(operator, "/rivermouth/backlog", |body| body["backlog"] == json!(0)).await
 }
 
 /// Waits until no export is waiting.

@@ -135,7 +135,7 @@ proptest! {
         let mut census = Census::default();
         for (no, profiles, events) in numbers {
             census.stock.insert(SandboxId(no), Stock { profiles, events: u64::from(events) });
-            census.members.insert(AudienceNo(no), profiles);
+            *census.members.of_mut(AudienceNo(no)) = profiles;
         }
         prop_assert_eq!(Census::decode(&census.encode()), Ok(census));
         let [received, exported, waiting, dead, filtered @ ..] = counts;

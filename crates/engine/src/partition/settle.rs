@@ -94,7 +94,8 @@ impl PartitionWorker {
             previous_n: if is_new { plan_n } else { touch.told_n.unwrap_or(previous_n) },
             replay: false,
         };
-        let told = self.activate(no, sandbox, id, &hot.profile, &views, &change, touch.replay, &plan)?;
+        let told = (!change.is_nothing(plan_n) || touch.replay.is_some())
+            && self.activate(no, sandbox, id, &hot.profile, &views, &change, touch.replay, &plan)?;
         hot.merged = Some((plan_n, views));
         Ok(Moved(is_new || retimed || told || !flips.is_empty()))
     }
@@ -147,7 +148,7 @@ impl PartitionWorker {
         }
         let partition = self.partition(no);
         for (audience, status) in flips {
-            let members = partition.census.members.entry(*audience).or_default();
+            let members = partition.census.members.of_mut(*audience);
             match status {
                 Status::Realized => *members += 1,
                 Status::Exited => *members = members.saturating_sub(1),
@@ -234,11 +235,11 @@ impl PartitionWorker {
         }
         let partition = self.partition(no);
         for audience in before.iter().filter(|a| after.binary_search(a).is_err()) {
-            let members = partition.census.members.entry(*audience).or_default();
+            let members = partition.census.members.of_mut(*audience);
             *members = members.saturating_sub(1);
         }
         for audience in after.iter().filter(|a| before.binary_search(a).is_err()) {
-            *partition.census.members.entry(*audience).or_default() += 1;
+            *partition.census.members.of_mut(*audience) += 1;
         }
         partition.census_moved = true;
     }

@@ -1,12 +1,12 @@
 //! Atoms: the parts of a rule that are true or false by themselves.
 //!
-//! In: the series of a profile, and for some its attributes. Out: the answer, and the first later instant at which
-//! time alone may give another one. That instant is never too late; where finding the first one would cost a search,
-//! it is the next at which anything that was counted comes or goes.
+//! In: the series of a profile, and for some its attributes. Out: the answer; of those that read no series alone also
+//! the first later instant at which time alone may give another one.
 
+use super::pair::Pair;
 use super::series::{Keep, Sample, Series, SeriesSpec};
 use crate::ast::Comparison;
-use crate::calendar::{LIMIT, clamp};
+use crate::calendar::clamp;
 use crate::eval::{Kept, Run, STEPS_MAX};
 use crate::method::Reads;
 use crate::node::{Fold, Node};
@@ -99,9 +99,6 @@ pub struct Expression {
     pub(super) aggregates: Box<[Aggregate]>,
 }
 
-/// An answer, and the first later instant at which time alone may give another one.
-type Answer = (bool, Option<i64>);
-
 impl Atom {
     /// Equal for atoms that give the same answers.
     pub fn key(&self) -> &str {
@@ -128,33 +125,43 @@ impl Atom {
         &self.reads
     }
 
+    /// The same as a pair, if it is a sequence that is known by its latest start.
+    pub fn pair(&self) -> Option<Pair> {
+        match &self.kind {
+            AtomKind::Sequence(sequence) => sequence.pair(),
+            _ => None,
+        }
+    }
+
+    /// The audience whose membership is all that it asks for.
+    pub fn membership(&self) -> Option<&str> {
+        match &self.kind {
+            AtomKind::Expression(Expression { node: Node::InSegment(id), .. }) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Whether series alone decide it.
     pub fn is_of_series(&self) -> bool {
         matches!(self.kind, AtomKind::Threshold(_) | AtomKind::Sequence(_))
     }
 
-    /// The answer of an atom that series alone decide (`false` for others), and the first later instant at which time
-    /// changes what the atom counts of one of its series. That instant follows from the series and `now` alone.
-    pub fn ask(&self, own: usize, lookup: Lookup<'_>, now: Timestamp) -> (bool, Option<Timestamp>) {
+    /// The answer of an atom that series alone decide; `false` for others.
+    pub fn answer(&self, lookup: Lookup<'_>, now: Timestamp) -> bool {
         let now = clamp(now.0);
-        let (holds, change) = match &self.kind {
+        match &self.kind {
             AtomKind::Threshold(threshold) => threshold.holds(lookup, now),
-            AtomKind::Sequence(sequence) => (sequence.holds(lookup, now), sequence.change(own, lookup, now)),
-            AtomKind::Expression(of) | AtomKind::Whole(of) => {
-                let aggregates = of.aggregates.iter().filter(|a| a.series == own);
-                let change = aggregates.filter_map(|a| lookup(own).and_then(|s| a.change(s, now))).min();
-                (false, change)
-            }
-        };
-        (holds, change.filter(|at| *at <= LIMIT).map(|at| Timestamp(at.max(now + 1))))
+            AtomKind::Sequence(sequence) => sequence.holds(lookup, now),
+            AtomKind::Expression(_) | AtomKind::Whole(_) => false,
+        }
     }
 
     /// The answer of any atom, and the first later instant at which time alone may give another one by what is no
-    /// series: those tell theirs when they are [asked](Atom::ask). Only [`AtomKind::Whole`] looks at the events of
+    /// series: those tell theirs when their [readers](super::Readers) are asked. Only [`AtomKind::Whole`] looks at the events of
     /// the world.
     pub fn holds(&self, world: &World<'_>, lookup: Lookup<'_>) -> (bool, Option<Timestamp>) {
         match &self.kind {
-            AtomKind::Threshold(_) | AtomKind::Sequence(_) => (self.ask(0, lookup, world.now).0, None),
+            AtomKind::Threshold(_) | AtomKind::Sequence(_) => (self.answer(lookup, world.now), None),
             AtomKind::Expression(of) | AtomKind::Whole(of) => {
                 let kept = OfSeries { aggregates: &of.aggregates, lookup };
                 let mut run = Run::new(world, of.slots).with_kept(&kept);
@@ -180,19 +187,11 @@ impl Kept for OfSeries<'_, '_> {
 }
 
 impl Threshold {
-    fn holds(&self, lookup: Lookup<'_>, now: i64) -> Answer {
-        let series = lookup(self.aggregate.series);
-        if let (Some((least, negated)), Some(series)) = (self.at_least, series)
-            && !self.aggregate.windows.is_empty()
-        {
-            let (reached, change) = self.aggregate.reaches(series, least, now);
-            return (reached != negated, change);
-        }
-        let value = self.aggregate.value(series, now);
-        let change = series.and_then(|series| self.aggregate.change(series, now));
+    fn holds(&self, lookup: Lookup<'_>, now: i64) -> bool {
+        let value = self.aggregate.value(lookup(self.aggregate.series), now);
         let world = World::nothing();
         let mut run = Run::new(&world, 0);
-        (run.compare_values(self.op, &value, &self.bound.value()), change)
+        run.compare_values(self.op, &value, &self.bound.value())
     }
 }
 
@@ -204,35 +203,6 @@ impl Aggregate {
         }
         series.fold(self.fold, in_windows(&self.windows, series.times(), now))
     }
-
-    /// When time changes what it counts.
-    fn change(&self, series: &Series, now: i64) -> Option<i64> {
-        if self.windows.is_empty() {
-            return None;
-        }
-        next_change(&self.windows, series.times(), now)
-    }
-
-    /// Whether there are so many, of samples that are never null. Times leave a window on its early side and come
-    /// in on its late side, so the one that decides is known.
-    fn reaches(&self, series: &Series, least: usize, now: i64) -> Answer {
-        let times = alive(&self.windows, series.times(), now);
-        let (low, high) = places(&self.windows, times, now);
-        let reached = high.saturating_sub(low) >= least;
-        if self.windows.iter().any(|w| w.folds()) {
-            return (reached, next_change(&self.windows, times, now));
-        }
-        // Not the one that would make up the number, but the next to come: the instant must not depend on when it
-        // is asked for. For the same reason one that comes is told while one that leaves decides: after it, another
-        // one does.
-        let of = |at: usize| times.get(at).and_then(|t| change_of(&self.windows, *t, now));
-        let change = match (least, reached) {
-            (0, _) => None,
-            (_, false) => of(low.max(high)),
-            (_, true) => of(high - least).map(|leaves| of(high).map_or(leaves, |comes| comes.min(leaves))),
-        };
-        (reached, change)
-    }
 }
 
 /// The times that lie in all windows.
@@ -243,7 +213,7 @@ fn in_windows(windows: &[Span], times: &[i64], now: i64) -> Range<usize> {
 
 /// The place of the first time that is too early for no window, and of the first that is too late for one; the second
 /// can stand before the first.
-fn places(windows: &[Span], times: &[i64], now: i64) -> (usize, usize) {
+pub(super) fn places(windows: &[Span], times: &[i64], now: i64) -> (usize, usize) {
     windows.iter().fold((0, times.len()), |(low, high), window| {
         // Windows that hold two runs are never made part of an atom.
         let of = window.places(times, now).unwrap_or((0, 0));
@@ -270,7 +240,7 @@ fn change_of(windows: &[Span], time: i64, now: i64) -> Option<i64> {
 
 /// The first instant at which any time comes or goes. Windows move on, so times leave on the early side and come in
 /// on the late side; at the end of a month a bound can also go back.
-fn next_change(windows: &[Span], times: &[i64], now: i64) -> Option<i64> {
+pub(super) fn next_change(windows: &[Span], times: &[i64], now: i64) -> Option<i64> {
     let times = alive(windows, times, now);
     // Where no time is in all windows, the next to come need not be the first that is too late: that one can be too
     // early for good.
@@ -294,13 +264,6 @@ impl Sequence {
             now,
         };
         search.from(0, i64::MIN)
-    }
-
-    /// When time changes what its steps find in one of its series. Windows at other steps do not move.
-    fn change(&self, own: usize, lookup: Lookup<'_>, now: i64) -> Option<i64> {
-        let times = lookup(own).map_or(&[][..], Series::times);
-        let steps = self.steps.iter().filter(|step| step.series == own && !step.windows.is_empty());
-        steps.filter_map(|step| next_change(&step.windows, times, now)).min()
     }
 }
 

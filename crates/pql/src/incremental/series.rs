@@ -5,6 +5,7 @@
 //! order of arrival, but for samples too old for every window that reads them.
 
 use super::sum::{Sum, narrow};
+use crate::ast::Comparison;
 use crate::eval::{Folded, Run};
 use crate::exact_sum::ExactSum;
 use crate::node::{Fold, Node};
@@ -47,10 +48,35 @@ impl SeriesSpec {
         self.types.as_deref()
     }
 
+    /// A field that must hold a text, or have it among what it holds: path and text. For an index; events with it
+    /// may fail other conditions.
+    pub fn text(&self) -> Option<(&[SmolStr], &SmolStr)> {
+        self.conditions.iter().find_map(equality).filter(|(path, _)| !OWN_FIELDS.contains(&path[0].as_str()))
+    }
+
+    /// Whether a condition says no more than that the event has the only type there is.
+    fn is_type(&self, condition: &Node) -> bool {
+        let only = self.types.as_deref().is_some_and(|types| types.len() == 1);
+        only && equality(condition).is_some_and(|(path, _)| path.len() == 1 && path[0] == EVENT_TYPE)
+    }
+
     /// How many variables a [`Matcher`] needs for it.
     pub fn slots(&self) -> usize {
         self.slots
     }
+}
+
+const EVENT_TYPE: &str = "eventType";
+/// What the body of an event does not hold, or an index of its own finds.
+const OWN_FIELDS: [&str; 3] = [EVENT_TYPE, "timestamp", "_id"];
+
+/// `field = "text"`, of the event.
+fn equality(condition: &Node) -> Option<(&[SmolStr], &SmolStr)> {
+    let Node::Compare { op: Comparison::Equal, sides } = condition else { return None };
+    let ([Node::Field { of, path }, Node::Text(text)] | [Node::Text(text), Node::Field { of, path }]) = &**sides else {
+        return None;
+    };
+    (matches!(**of, Node::Slot(0)) && !path.is_empty()).then_some((path, text))
 }
 
 /// What a series must keep for the atoms that read it.
@@ -143,10 +169,10 @@ impl<'a> Matcher<'a> {
         Matcher { run: Run::new(world, slots.max(1)), event }
     }
 
-    /// Whether the event satisfies the conditions of a spec.
-    pub fn counts(&mut self, spec: &'a SeriesSpec) -> bool {
+    /// Whether the event satisfies the conditions of a spec. `by_type`: it has, as a text, one of the types of the spec.
+    pub fn counts(&mut self, spec: &'a SeriesSpec, by_type: bool) -> bool {
         self.run.set_slot(0, V::Event(self.event));
-        spec.conditions.iter().all(|c| self.run.truth(c))
+        spec.conditions.iter().all(|c| (by_type && spec.is_type(c)) || self.run.truth(c))
     }
 
     fn samples(&mut self, spec: &'a SeriesSpec, take: &mut dyn FnMut(Sample)) {
@@ -174,11 +200,16 @@ pub struct Series {
     times: Vec<i64>,
     /// Beside the times; empty where only presence is sampled.
     samples: Vec<Sample>,
+    sums: Option<Box<Sums>>,
+    totals: Option<Box<Totals>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Sums {
     /// The sum up to and including each sample.
-    sums: Vec<Sum>,
+    running: Vec<Sum>,
     /// The sum of what was dropped before the first.
     dropped: Sum,
-    totals: Option<Box<Totals>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -240,9 +271,10 @@ impl Series {
             }
             _ => {}
         }
-        let before = if at == 0 { self.dropped.clone() } else { self.sums[at - 1].clone() };
-        self.sums.insert(at, before);
-        for sum in &mut self.sums[at..] {
+        let Sums { running, dropped } = &mut **self.sums.get_or_insert_default();
+        let before = if at == 0 { dropped.clone() } else { running[at - 1].clone() };
+        running.insert(at, before);
+        for sum in &mut running[at..] {
             sum.count += term.count;
             sum.doubles += term.doubles;
             sum.whole += term.whole;
@@ -255,9 +287,9 @@ impl Series {
         if !self.samples.is_empty() {
             self.samples.drain(..count);
         }
-        if !self.sums.is_empty() {
-            self.dropped = self.sums[count - 1].clone();
-            self.sums.drain(..count);
+        if let Some(sums) = &mut self.sums {
+            sums.dropped = sums.running[count - 1].clone();
+            sums.running.drain(..count);
         }
     }
 
@@ -269,8 +301,13 @@ impl Series {
     /// Bytes in memory, roughly.
     pub fn bytes(&self) -> usize {
         let samples = self.samples.capacity() * std::mem::size_of::<Sample>();
-        let sums = self.sums.capacity() * std::mem::size_of::<Sum>();
+        let sums = self.sums.as_ref().map_or(0, |sums| (sums.running.capacity() + 1) * std::mem::size_of::<Sum>());
         std::mem::size_of::<Series>() + self.times.capacity() * 8 + samples + sums + self.totals.iter().count() * 150
+    }
+
+    /// How many samples there were, with those that were dropped; 0 if nobody asks for totals.
+    pub(super) fn count(&self) -> usize {
+        self.totals.as_ref().map_or(0, |totals| totals.samples as usize)
     }
 
     /// The value of a fold over all samples.
@@ -303,14 +340,12 @@ impl Series {
 
     /// `None` where a term does not fit a running sum.
     fn sum(&self, range: &Range<usize>) -> Option<Sum> {
-        if self.sums.len() != self.times.len() {
-            return None;
-        }
         if range.is_empty() {
             return Some(Sum::default());
         }
-        let before = if range.start == 0 { &self.dropped } else { &self.sums[range.start - 1] };
-        let sum = self.sums[range.end - 1].since(before);
+        let Sums { running, dropped } = self.sums.as_deref().filter(|sums| sums.running.len() == self.times.len())?;
+        let before = if range.start == 0 { dropped } else { &running[range.start - 1] };
+        let sum = running[range.end - 1].since(before);
         (sum.doubles < WIDE).then_some(sum)
     }
 }

@@ -466,6 +466,8 @@ fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
     }
     let mut parts = Parts::default();
     let mut steps = Vec::with_capacity(chain.steps.len());
+    // Later steps come after earlier ones, so what is too old for one of those is too old for them.
+    let mut age = i64::MAX;
     for (number, step) in chain.steps.iter().enumerate() {
         let mut local = base.clone();
         local.move_to(base_slot, step.item_slot);
@@ -480,7 +482,8 @@ fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
             }
         }
         let windows: Box<[Span]> = local.windows.into();
-        let keep = Keep { age_max: Some(age_max(&windows).unwrap_or(i64::MAX)), ..Keep::default() };
+        age = age.min(age_max(&windows).unwrap_or(i64::MAX));
+        let keep = Keep { age_max: Some(age), ..Keep::default() };
         let series = parts.series(spec(local.conditions, step.item_slot, Sampled::Presence), keep);
         steps.push(Step { series, windows, tie: tied, reads: step.reads });
     }
