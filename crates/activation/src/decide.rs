@@ -6,8 +6,9 @@
 //! 6. switched-off triggers count only beside one that is on. Backfill: once per (flow, audience).
 
 use crate::Filtered;
-use crate::export::{Export, ExportedMembership, Reasons};
+use crate::export::{self, Export, ExportedMembership, Reasons};
 use crate::flow::FlowPlan;
+use model::codec;
 use model::{AudienceNo, ProfileId, SandboxId, SmolStr, Status, Timestamp, Value};
 use profile::Profile;
 
@@ -45,8 +46,62 @@ pub enum Verdict {
     Export(Box<Export>),
 }
 
+/// What one flow makes of a change, an export not being made yet.
+pub enum Judged<'a> {
+    /// See [`Verdict::Nothing`].
+    Nothing,
+    /// See [`Verdict::Filtered`].
+    Filtered(Filtered),
+    /// To be sent.
+    Export(Draft<'a>),
+}
+
+/// An export, pointing into what it is made of.
+pub struct Draft<'a> {
+    flow: &'a FlowPlan,
+    sandbox: SandboxId,
+    id: ProfileId,
+    profile: &'a Profile,
+    attributes: &'a Value,
+    change: &'a Change<'a>,
+    shares_policy: &'a dyn Fn(AudienceNo) -> bool,
+    now: Timestamp,
+    reasons: Reasons,
+}
+
 /// Decides for one flow. `attributes` is the merged view of the profile; `shares_policy` tells
 /// whether an audience has the merge policy of the flow's audiences.
+#[allow(clippy::too_many_arguments)]
+pub fn judge<'a>(
+    flow: &'a FlowPlan,
+    sandbox: SandboxId,
+    id: ProfileId,
+    profile: &'a Profile,
+    attributes: &'a Value,
+    change: &'a Change<'a>,
+    shares_policy: &'a dyn Fn(AudienceNo) -> bool,
+    now: Timestamp,
+) -> Judged<'a> {
+    let matched = matched(flow, profile, change);
+    if matched.is_empty() {
+        return Judged::Nothing;
+    }
+    if !flow.enabled {
+        return Judged::Filtered(Filtered::FlowDisabled);
+    }
+    let reasons = active(flow, matched);
+    if reasons.is_empty() {
+        return Judged::Filtered(Filtered::TriggerOff);
+    }
+    let member = flow.audiences.iter().any(|m| profile.is_member(m.no));
+    let exit = change.flips.iter().any(|(no, status)| *status == Status::Exited && flow.mapping(*no).is_some());
+    if !member && !exit && !change.replay {
+        return Judged::Filtered(Filtered::NotAMember);
+    }
+    Judged::Export(Draft { flow, sandbox, id, profile, attributes, change, shares_policy, now, reasons })
+}
+
+/// As [`judge`], with the export made.
 #[allow(clippy::too_many_arguments)]
 pub fn decide(
     flow: &FlowPlan,
@@ -58,32 +113,53 @@ pub fn decide(
     shares_policy: &dyn Fn(AudienceNo) -> bool,
     now: Timestamp,
 ) -> Verdict {
-    let matched = matched(flow, profile, change);
-    if matched.is_empty() {
-        return Verdict::Nothing;
+    match judge(flow, sandbox, id, profile, attributes, change, shares_policy, now) {
+        Judged::Nothing => Verdict::Nothing,
+        Judged::Filtered(reason) => Verdict::Filtered(reason),
+        Judged::Export(draft) => Verdict::Export(Box::new(draft.export())),
     }
-    if !flow.enabled {
-        return Verdict::Filtered(Filtered::FlowDisabled);
+}
+
+impl Draft<'_> {
+    /// The export.
+    pub fn export(&self) -> Export {
+        Export {
+            sandbox: self.sandbox,
+            profile: self.id,
+            lineage: self.profile.lineage.clone(),
+            at: self.now,
+            reasons: self.reasons,
+            memberships: self.memberships().collect(),
+            identities: self.profile.identities.iter().map(|k| k.identity.clone()).collect(),
+            attributes: project(self.attributes, &self.flow.attributes),
+        }
     }
-    let active = active(flow, matched);
-    if active.is_empty() {
-        return Verdict::Filtered(Filtered::TriggerOff);
+
+    /// Appends the bytes of the export, which is not made for that.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        let Profile { lineage, identities, .. } = self.profile;
+        export::put_head(out, self.now, self.sandbox, self.id, lineage, self.reasons);
+        codec::put_u64(out, self.memberships().count() as u64);
+        self.memberships().for_each(|m| export::put_membership(out, &m));
+        codec::put_u64(out, identities.len() as u64);
+        identities.iter().for_each(|known| export::put_identity(out, &known.identity));
+        put_projection(out, self.attributes, &self.flow.attributes);
     }
-    let member = flow.audiences.iter().any(|m| profile.is_member(m.no));
-    let exit = change.flips.iter().any(|(no, status)| *status == Status::Exited && flow.mapping(*no).is_some());
-    if !member && !exit && !change.replay {
-        return Verdict::Filtered(Filtered::NotAMember);
+
+    /// All memberships of the same merge policy, mapped ones first (activation.md §3.5).
+    fn memberships(&self) -> impl Iterator<Item = ExportedMembership> {
+        let Draft { flow, profile, change, .. } = self;
+        let is_mapped = |no: AudienceNo| flow.mapping(no).is_some();
+        let mapped = profile.memberships.iter().filter(move |(no, _)| is_mapped(*no));
+        let others = profile.memberships.iter().filter(move |(no, _)| !is_mapped(*no) && (self.shares_policy)(*no));
+        mapped.chain(others).map(|(no, m)| ExportedMembership {
+            audience: no,
+            status: m.status,
+            since: m.since,
+            changed: change.flips.iter().any(|(f, _)| *f == no)
+                || flow.mapping(no).is_some_and(|map| is_backfill(no, map.mapped_n, profile, change)),
+        })
     }
-    Verdict::Export(Box::new(Export {
-        sandbox,
-        profile: id,
-        lineage: profile.lineage.clone(),
-        at: now,
-        reasons: active,
-        memberships: memberships(flow, profile, change, shares_policy),
-        identities: profile.identities.iter().map(|k| k.identity.clone()).collect(),
-        attributes: project(attributes, &flow.attributes),
-    }))
 }
 
 fn matched(flow: &FlowPlan, profile: &Profile, change: &Change<'_>) -> Reasons {
@@ -135,26 +211,6 @@ fn is_written(body: &Value, path: &[SmolStr]) -> bool {
     !at.is_null()
 }
 
-/// All memberships of the same merge policy, mapped ones first (activation.md §3.5).
-fn memberships(
-    flow: &FlowPlan,
-    profile: &Profile,
-    change: &Change<'_>,
-    shares_policy: &dyn Fn(AudienceNo) -> bool,
-) -> Vec<ExportedMembership> {
-    let entry = |(no, m): (AudienceNo, model::Membership)| ExportedMembership {
-        audience: no,
-        status: m.status,
-        since: m.since,
-        changed: change.flips.iter().any(|(f, _)| *f == no)
-            || flow.mapping(no).is_some_and(|map| is_backfill(no, map.mapped_n, profile, change)),
-    };
-    let is_mapped = |no: AudienceNo| flow.mapping(no).is_some();
-    let mapped = profile.memberships.iter().filter(|(no, _)| is_mapped(*no));
-    let others = profile.memberships.iter().filter(|(no, _)| !is_mapped(*no) && shares_policy(*no));
-    mapped.chain(others).map(entry).collect()
-}
-
 /// The mapped attributes that are there, in their nested shape.
 fn project(attributes: &Value, paths: &[Vec<SmolStr>]) -> Value {
     let mut out = Value::Object(Vec::new());
@@ -167,3 +223,48 @@ fn project(attributes: &Value, paths: &[Vec<SmolStr>]) -> Value {
     }
     out
 }
+
+/// Paths of a projection that are written without making the value first.
+const PATHS_MAX: usize = 64;
+
+/// Appends the bytes of [`project`].
+fn put_projection(out: &mut Vec<u8>, attributes: &Value, paths: &[Vec<SmolStr>]) {
+    let mut values = [&model::value::NULL; PATHS_MAX];
+    let mut found = 0u64;
+    let from = out.len();
+    for (nth, (path, value)) in paths.iter().zip(&mut values).enumerate() {
+        *value = path.iter().fold(attributes, |at, name| at.get(name));
+        found |= u64::from(!value.is_null()) << nth;
+    }
+    if paths.len() > PATHS_MAX || !put_object(out, paths, &values, found, 0) {
+        out.truncate(from);
+        codec::put_value(out, &project(attributes, paths));
+    }
+}
+
+/// Appends the object of these paths, which are equal up to `depth`. False if one of them goes on below another.
+fn put_object(out: &mut Vec<u8>, paths: &[Vec<SmolStr>], values: &[&Value], of: u64, depth: usize) -> bool {
+    let each = |of: u64| (0..paths.len().min(PATHS_MAX)).filter(move |nth| of >> nth & 1 == 1);
+    if each(of).any(|nth| paths[nth].len() <= depth) {
+        return false;
+    }
+    let alike = |nth: usize| {
+        let same = each(of).filter(|other| paths[*other][depth] == paths[nth][depth]);
+        same.fold(0u64, |alike, other| alike | 1 << other)
+    };
+    let is_first = |nth: &usize| alike(*nth).trailing_zeros() as usize == *nth;
+    codec::put_object_head(out, each(of).filter(is_first).count());
+    for nth in each(of).filter(is_first) {
+        codec::put_name(out, &paths[nth][depth]);
+        let alike = alike(nth);
+        if alike.count_ones() == 1 && paths[nth].len() == depth + 1 {
+            codec::put_value(out, values[nth]);
+        } else if !put_object(out, paths, values, alike, depth + 1) {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

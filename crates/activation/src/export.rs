@@ -72,40 +72,24 @@ pub struct Export {
 }
 
 impl Export {
-    /// The row's bytes.
+    /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(200);
-        out.push(VERSION);
-        out.extend_from_slice(&self.at.0.to_be_bytes());
-        codec::put_u64(&mut out, u64::from(self.sandbox.0));
-        out.extend_from_slice(&self.profile.0);
-        codec::put_u64(&mut out, self.lineage.len() as u64);
-        self.lineage.iter().for_each(|p| out.extend_from_slice(&p.0));
-        out.push(self.reasons.0);
-        codec::put_u64(&mut out, self.memberships.len() as u64);
-        for m in &self.memberships {
-            let flags = u64::from(m.status == Status::Exited) | u64::from(m.changed) << 1;
-            codec::put_u64(&mut out, u64::from(m.audience.0) << 2 | flags);
-            codec::put_i64(&mut out, m.since.0);
-        }
-        codec::put_u64(&mut out, self.identities.len() as u64);
-        for identity in &self.identities {
-            codec::put_u64(&mut out, u64::from(identity.namespace.0));
-            codec::put_bytes(&mut out, identity.value.as_bytes());
-        }
-        codec::put_value(&mut out, &self.attributes);
+        self.encode_to(&mut out);
         out
     }
 
-    /// The instant of a row, without reading the rest.
-    pub fn instant_of(row: &[u8]) -> codec::Result<Timestamp> {
-        let bytes = row.get(1..9).ok_or(DecodeError("ends early"))?;
-        let mut at = [0; 8];
-        at.copy_from_slice(bytes);
-        Ok(Timestamp(i64::from_be_bytes(at)))
+    /// Appends its bytes.
+    pub fn encode_to(&self, out: &mut Vec<u8>) {
+        put_head(out, self.at, self.sandbox, self.profile, &self.lineage, self.reasons);
+        codec::put_u64(out, self.memberships.len() as u64);
+        self.memberships.iter().for_each(|m| put_membership(out, m));
+        codec::put_u64(out, self.identities.len() as u64);
+        self.identities.iter().for_each(|identity| put_identity(out, identity));
+        codec::put_value(out, &self.attributes);
     }
 
-    /// Reads a row.
+    /// Reads what was encoded.
     pub fn decode(row: &[u8]) -> codec::Result<Export> {
         let mut reader = Reader::new(row);
         if reader.u8()? != VERSION {
@@ -134,4 +118,32 @@ impl Export {
         }
         Ok(Export { sandbox, profile, lineage, at, reasons, memberships, identities, attributes: reader.value()? })
     }
+}
+
+pub(crate) fn put_head(
+    out: &mut Vec<u8>,
+    at: Timestamp,
+    sandbox: SandboxId,
+    profile: ProfileId,
+    lineage: &[ProfileId],
+    reasons: Reasons,
+) {
+    out.push(VERSION);
+    out.extend_from_slice(&at.0.to_be_bytes());
+    codec::put_u64(out, u64::from(sandbox.0));
+    out.extend_from_slice(&profile.0);
+    codec::put_u64(out, lineage.len() as u64);
+    lineage.iter().for_each(|p| out.extend_from_slice(&p.0));
+    out.push(reasons.0);
+}
+
+pub(crate) fn put_membership(out: &mut Vec<u8>, m: &ExportedMembership) {
+    let flags = u64::from(m.status == Status::Exited) | u64::from(m.changed) << 1;
+    codec::put_u64(out, u64::from(m.audience.0) << 2 | flags);
+    codec::put_i64(out, m.since.0);
+}
+
+pub(crate) fn put_identity(out: &mut Vec<u8>, identity: &Identity) {
+    codec::put_u64(out, u64::from(identity.namespace.0));
+    codec::put_bytes(out, identity.value.as_bytes());
 }

@@ -48,7 +48,6 @@ proptest! {
     #[test]
     fn an_export_reads_back(export in export()) {
         let row = export.encode();
-        prop_assert_eq!(Export::instant_of(&row), Ok(export.at));
         prop_assert_eq!(Export::decode(&row), Ok(export));
     }
 
@@ -65,7 +64,6 @@ proptest! {
             *first = 1;
         }
         let _ = Export::decode(&bytes);
-        let _ = Export::instant_of(&bytes);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 
 /// Fewest exports to ask a partition for.
 pub(crate) const FETCH_MIN: usize = 16;
-/// Most exports to ask a partition for at once.
-const FETCH_MAX: usize = 512;
+/// Most exports to ask a partition for at once. What is read lies together: of more, each list would be memory fresh
+/// from the system, which costs as much as cutting does.
+const FETCH_MAX: usize = 128;
 
 /// One read of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

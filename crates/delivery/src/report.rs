@@ -27,6 +27,17 @@ pub(crate) enum Word {
     BatchEnded(FlowNo, u64),
 }
 
+impl Word {
+    /// How many outcomes it holds.
+    fn len(&self) -> usize {
+        match self {
+            Word::Outcome(..) => 1,
+            Word::Outcomes(_, together) => together.len(),
+            Word::BatchEnded(..) => 0,
+        }
+    }
+}
+
 /// Where flows leave their outcomes.
 #[derive(Clone)]
 pub(crate) struct Reporter(mpsc::UnboundedSender<Word>);
@@ -71,7 +82,8 @@ pub(crate) async fn run(mut words: mpsc::UnboundedReceiver<Word>, outbox: Arc<dy
                 break;
             }
         }
-        let (mut handles, mut outcomes, mut ended) = (Vec::new(), Vec::new(), Vec::new());
+        let count = batch.iter().map(Word::len).sum();
+        let (mut handles, mut outcomes, mut ended) = (Vec::new(), Vec::with_capacity(count), Vec::new());
         for word in batch.drain(..) {
             match word {
                 Word::Outcome(handle, key, outcome) => {

@@ -1,4 +1,4 @@
-//! Where things lie in the store. Part of the disk format: format byte `FORMAT` of the Meta row.
+//! Where things lie in the store. Part of the disk format: format byte `STORE_FORMAT` of the Meta row.
 //!
 //! Numbers are big-endian, so that byte order is their order. Keys of profile data start with
 //! sandbox and partition (design, §5).
@@ -6,8 +6,10 @@
 use model::{FlowNo, PartitionNo, ProfileId, SandboxId, Timestamp, Xid};
 use store::StreamId;
 
-/// Version of all row formats together.
+/// Version of what the log holds: commands and documents.
 pub(crate) const FORMAT: u8 = 1;
+/// Version of the other rows together. A store of another one is made anew from the log.
+pub(crate) const STORE_FORMAT: u8 = 2;
 
 /// The stream of document changes.
 pub(crate) const CONTROL: StreamId = StreamId(0);
@@ -120,9 +122,17 @@ pub(crate) fn event(sandbox: SandboxId, partition: PartitionNo, id: ProfileId, n
 
 // --- Queue ---
 
-/// A waiting export. `seq` increases per partition.
-pub(crate) fn outbox(flow: FlowNo, partition: PartitionNo, seq: u64) -> Vec<u8> {
-    Key::new(b'o').u32(flow.0).u16(partition.0).u64(seq).0
+/// Waiting exports, under the number of the last. Numbers increase per flow and partition.
+pub(crate) fn outbox(flow: FlowNo, partition: PartitionNo, last: u64) -> Vec<u8> {
+    Key::new(b'o').u32(flow.0).u16(partition.0).u64(last).raw(&[1]).0
+}
+/// Which of these exports are closed.
+pub(crate) fn outbox_closed(flow: FlowNo, partition: PartitionNo, last: u64) -> Vec<u8> {
+    Key::new(b'o').u32(flow.0).u16(partition.0).u64(last).raw(&[0]).0
+}
+/// Whether a key of the outbox is one of those.
+pub(crate) fn is_outbox_closed(key: &[u8]) -> bool {
+    key.last() == Some(&0)
 }
 /// Prefix of the waiting exports of a flow in a partition.
 pub(crate) fn outbox_of(flow: FlowNo, partition: PartitionNo) -> Vec<u8> {
@@ -152,11 +162,15 @@ pub(crate) fn batch_number(key: &[u8]) -> Option<u64> {
 pub(crate) fn timer(partition: PartitionNo, due: Timestamp, sandbox: SandboxId, id: ProfileId) -> Vec<u8> {
     Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&id.0).0
 }
+/// Timers of several profiles that are due at once: the key names the first of them, the row the others.
+pub(crate) fn timers_at(partition: PartitionNo, due: Timestamp, sandbox: SandboxId, first: ProfileId) -> Vec<u8> {
+    Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&first.0).raw(&[1]).0
+}
 /// Prefix of the timers of a partition.
 pub(crate) fn timers(partition: PartitionNo) -> Vec<u8> {
     Key::new(b't').u16(partition.0).0
 }
-/// What a timer key says.
+/// What a timer key says, of the first profile.
 pub(crate) fn timer_parts(key: &[u8]) -> Option<(Timestamp, SandboxId, ProfileId)> {
     let due = u64::from_be_bytes(key.get(3..11)?.try_into().ok()?) ^ (1 << 63);
     let sandbox = u32::from_be_bytes(key.get(11..15)?.try_into().ok()?);

@@ -51,32 +51,32 @@ impl Ledger {
         }
     }
 
-    /// Applies one movement.
-    pub(crate) fn apply(&mut self, movement: Movement) {
+    /// Applies one movement of so many entries.
+    pub(crate) fn apply(&mut self, movement: Movement, count: u64) {
         match movement {
             Movement::Queued => {
-                self.received += 1;
-                self.waiting += 1;
+                self.received += count;
+                self.waiting += count;
             }
             Movement::Refused(reason) => {
-                self.received += 1;
-                self.filtered[reason as usize] += 1;
+                self.received += count;
+                self.filtered[reason as usize] += count;
             }
             Movement::Exported => {
-                self.waiting -= 1;
-                self.exported += 1;
+                self.waiting -= count;
+                self.exported += count;
             }
             Movement::Died => {
-                self.waiting -= 1;
-                self.dead += 1;
+                self.waiting -= count;
+                self.dead += count;
             }
             Movement::Withdrawn(reason) => {
-                self.waiting -= 1;
-                self.filtered[reason as usize] += 1;
+                self.waiting -= count;
+                self.filtered[reason as usize] += count;
             }
             Movement::Closed => {
-                self.dead -= 1;
-                self.filtered[Filtered::Superseded as usize] += 1;
+                self.dead -= count;
+                self.filtered[Filtered::Superseded as usize] += count;
             }
         }
     }

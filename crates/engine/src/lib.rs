@@ -17,6 +17,7 @@ mod fill;
 mod identity_worker;
 mod key;
 mod ledger;
+mod outbox;
 mod partition;
 mod plan;
 mod progress;

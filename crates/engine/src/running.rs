@@ -353,7 +353,7 @@ fn by_partition(names: &[(PartitionNo, u64)], command: impl Fn(Vec<u64>) -> Comm
 
 /// A data directory keeps its format and its number of partitions.
 fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
-    let mut wanted = vec![key::FORMAT];
+    let mut wanted = vec![key::STORE_FORMAT];
     wanted.extend_from_slice(&partitions.to_be_bytes());
     match store.get(Keyspace::Meta, &key::format())? {
         None => {
@@ -362,7 +362,7 @@ fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
             Ok(store.commit(batch)?)
         }
         Some(found) if found == wanted => Ok(()),
-        Some(found) if found.first() != Some(&key::FORMAT) => {
+        Some(found) if found.first() != Some(&key::STORE_FORMAT) => {
             Err(Error::layout("the store has an older format; run `rivermouth rebuild`"))
         }
         Some(found) => {

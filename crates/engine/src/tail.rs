@@ -1,40 +1,35 @@
-//! Waiting exports in memory, beside their rows: what is read and settled soon after its commit
-//! asks the store for nothing.
+//! Waiting exports in memory, beside their rows: what is read soon after its commit asks the store for nothing.
 //!
-//! In: what workers have committed and closed. Out: the next exports of a flow, the instant of one
-//! that is settled, or "ask the store".
+//! In: what workers have committed and closed. Out: the next exports of a flow, or "ask the store".
 //!
 //! Always: a tail holds every waiting export of its flow and partition within its bounds, and only
 //! committed ones. An export is given out once; its row serves whoever asks again. What is held is
 //! bounded: a full tail takes no more until it is empty.
 
-use activation::Export;
-use model::{FlowNo, PartitionNo, Timestamp};
+use crate::outbox::Waiting;
+use model::{FlowNo, PartitionNo};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, HashMap};
+use rustc_hash::FxHashMap as HashMap;
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes of the rows of exports that are held, over all flows; in memory they take several times as much.
-const BYTES_MAX: usize = 8 << 20;
+/// Bytes of rows that are held, over all flows.
+const BYTES_MAX: usize = 24 << 20;
 
-/// An export that a worker is about to commit.
+/// A row of the outbox that a worker is about to commit.
 pub(crate) struct Queued {
     pub(crate) flow: FlowNo,
-    pub(crate) seq: u64,
-    /// Of its row.
-    pub(crate) bytes: usize,
-    pub(crate) export: Box<Export>,
+    pub(crate) waiting: Waiting,
+    pub(crate) bytes: Vec<u8>,
 }
 
-/// What is known of an export without asking the store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// It waited; the instant of its change.
-    Waited(Timestamp),
-    /// It does not wait.
-    Gone,
-    /// The store knows.
-    Unknown,
+/// Exports of a row that are given out: those that wait, behind one number and up to another.
+pub(crate) struct Given {
+    pub(crate) waiting: Waiting,
+    pub(crate) after: u64,
+    pub(crate) until: u64,
+    pub(crate) bytes: Arc<Vec<u8>>,
 }
 
 /// The tails of all partitions.
@@ -48,13 +43,13 @@ struct Tail {
     after: u64,
     /// The greatest number while it takes more.
     until: u64,
-    slots: BTreeMap<u64, Slot>,
+    /// By number, ascending.
+    rows: VecDeque<Row>,
 }
 
-struct Slot {
-    at: Timestamp,
-    /// With the bytes of its row; nothing once it was given out.
-    export: Option<(Box<Export>, usize)>,
+struct Row {
+    waiting: Waiting,
+    bytes: Arc<Vec<u8>>,
 }
 
 /// The tails of one partition, for several questions.
@@ -72,8 +67,8 @@ impl Tails {
     pub(crate) fn clear(&self, no: PartitionNo) {
         let Some(mut held) = self.hold(no) else { return };
         let flows = std::mem::take(&mut *held.flows);
-        let exports = flows.values().flat_map(|tail| tail.slots.values()).filter_map(|slot| slot.export.as_ref());
-        self.bytes.fetch_sub(exports.map(|(_, bytes)| bytes).sum(), Ordering::Relaxed);
+        let rows = flows.values().flat_map(|tail| &tail.rows);
+        self.bytes.fetch_sub(rows.map(|row| row.bytes.len()).sum(), Ordering::Relaxed);
     }
 
     pub(crate) fn hold(&self, no: PartitionNo) -> Option<Held<'_>> {
@@ -83,71 +78,79 @@ impl Tails {
 }
 
 impl Held<'_> {
-    /// Takes in an export that was committed. Numbers ascend per partition.
+    /// Takes in a row that was committed. Numbers ascend per flow.
     pub(crate) fn add(&mut self, queued: Queued) {
-        let Queued { flow, seq, bytes, export } = queued;
-        let is_full = self.bytes.load(Ordering::Relaxed) + bytes > BYTES_MAX;
+        let Queued { flow, waiting, bytes } = queued;
+        let before = waiting.first.saturating_sub(1);
+        let is_full = self.bytes.load(Ordering::Relaxed) + bytes.len() > BYTES_MAX;
         let tail = match self.flows.get_mut(&flow) {
             Some(tail) => tail,
             None if is_full => return,
-            None => self.flows.entry(flow).or_insert(Tail {
-                after: seq.saturating_sub(1),
-                until: u64::MAX,
-                slots: BTreeMap::new(),
-            }),
+            None => self.flows.entry(flow).or_insert(Tail { after: before, until: u64::MAX, rows: VecDeque::new() }),
         };
         if tail.until != u64::MAX {
             return;
         }
         if is_full {
-            tail.until = seq.saturating_sub(1);
-            if tail.slots.is_empty() {
+            tail.until = before;
+            if tail.rows.is_empty() {
                 self.flows.remove(&flow);
             }
             return;
         }
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        tail.slots.insert(seq, Slot { at: export.at, export: Some((export, bytes)) });
+        self.bytes.fetch_add(bytes.len(), Ordering::Relaxed);
+        tail.rows.push_back(Row { waiting, bytes: Arc::new(bytes) });
     }
 
     /// The first exports after a number, all that wait up to `limit`; `None`: ask the store.
-    pub(crate) fn read(&mut self, flow: FlowNo, after_seq: u64, limit: usize) -> Option<Vec<(u64, Export)>> {
+    pub(crate) fn read(&mut self, flow: FlowNo, after_seq: u64, limit: usize) -> Option<Vec<Given>> {
         let tail = self.flows.get_mut(&flow)?;
         if after_seq < tail.after {
             return None;
         }
-        let mut count = 0;
-        for (_, slot) in tail.slots.range(after_seq.saturating_add(1)..).take(limit) {
-            slot.export.as_ref()?;
-            count += 1;
+        let mut freed = 0;
+        while let Some(row) = tail.rows.front().filter(|row| row.waiting.count_after(after_seq) == 0) {
+            tail.after = tail.after.max(row.waiting.last);
+            freed += row.bytes.len();
+            tail.rows.pop_front();
         }
-        if count < limit && tail.until != u64::MAX {
-            return None;
+        let mut waiting = 0;
+        for row in &tail.rows {
+            if waiting >= limit {
+                break;
+            }
+            waiting += row.waiting.count_after(after_seq);
         }
-        let slots = tail.slots.range_mut(after_seq.saturating_add(1)..).take(limit);
-        let given = slots.filter_map(|(seq, slot)| slot.export.take().map(|export| (*seq, export)));
-        let bytes = self.bytes;
-        let given = given.map(|(seq, (export, row_bytes))| {
-            bytes.fetch_sub(row_bytes, Ordering::Relaxed);
-            (seq, *export)
-        });
-        Some(given.collect())
+        let is_all = waiting >= limit || tail.until == u64::MAX;
+        let (mut given, mut left) = (Vec::new(), limit);
+        while is_all
+            && left > 0
+            && let Some(row) = tail.rows.front()
+        {
+            let (waiting, bytes) = (row.waiting, row.bytes.clone());
+            let until = waiting.until(after_seq, left);
+            left -= waiting.count_after(after_seq).min(left);
+            given.push(Given { waiting, after: after_seq, until, bytes });
+            tail.after = tail.after.max(until);
+            if until < waiting.last {
+                break;
+            }
+            freed += row.bytes.len();
+            tail.rows.pop_front();
+        }
+        self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        if tail.rows.is_empty() && tail.until != u64::MAX {
+            self.flows.remove(&flow);
+        }
+        is_all.then_some(given)
     }
 
-    /// Forgets an export that is closed, and says what was known of it.
-    pub(crate) fn close(&mut self, flow: FlowNo, seq: u64) -> Known {
-        let Some(tail) = self.flows.get_mut(&flow) else { return Known::Unknown };
-        match tail.slots.remove(&seq) {
-            Some(slot) => {
-                let held = slot.export.map_or(0, |(_, bytes)| bytes);
-                self.bytes.fetch_sub(held, Ordering::Relaxed);
-                if tail.slots.is_empty() && tail.until != u64::MAX {
-                    self.flows.remove(&flow);
-                }
-                Known::Waited(slot.at)
-            }
-            None if tail.after < seq && seq <= tail.until => Known::Gone,
-            None => Known::Unknown,
+    /// Forgets an export that is closed.
+    pub(crate) fn close(&mut self, flow: FlowNo, seq: u64) {
+        let Some(tail) = self.flows.get_mut(&flow).filter(|tail| tail.after < seq) else { return };
+        let at = tail.rows.partition_point(|row| row.waiting.last < seq);
+        if let Some(row) = tail.rows.get_mut(at) {
+            row.waiting.close(seq);
         }
     }
 }

@@ -3,21 +3,22 @@
 //! Shows what is committed only: rows, and what workers publish of them after the commit.
 
 use crate::census::Census;
-use crate::control::scan_after;
 use crate::dead::DeadLetter;
 use crate::error::Result;
 use crate::identity_worker::profile_of;
 use crate::key;
 use crate::ledger::{self, Ledger};
+use crate::outbox;
 use crate::progress::Progress;
 use crate::running::Engine;
+use crate::tail::Given;
 use activation::Export;
 use model::codec::Reader;
 use model::{DatasetNo, FlowNo, Identity, PartitionNo, ProfileId, SandboxId, Timestamp};
 use pql::EventView;
 use profile::{Event, Profile, Row};
 use std::collections::HashMap;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use store::{Keyspace, Snapshot, StreamId};
 
 /// A stored profile and its id.
@@ -129,25 +130,30 @@ impl Engine {
     /// Waiting exports of a flow in a partition, in order, after `after_seq`.
     pub fn waiting(&self, flow: FlowNo, partition: PartitionNo, after_seq: u64, limit: usize) -> Result<Vec<Waiting>> {
         let known = self.published().tails.hold(partition).and_then(|mut held| held.read(flow, after_seq, limit));
-        if let Some(known) = known {
-            return Ok(known.into_iter().map(|(seq, export)| Waiting { seq, export }).collect());
-        }
-        let prefix = key::outbox_of(flow, partition);
         let mut found = Vec::new();
-        let mut fault = None;
-        let start = key::outbox(flow, partition, after_seq);
-        scan_after(self.store(), Keyspace::Queue, &prefix, &start, &mut |key, row| {
-            match (key::partition_and_number(key), Export::decode(row)) {
-                (Some((_, seq)), Ok(export)) => found.push(Waiting { seq, export }),
-                (_, Err(e)) => fault = Some(e),
-                (None, _) => {}
+        if let Some(known) = known {
+            found.reserve(known.iter().map(|given| given.waiting.count_after(given.after)).sum::<usize>().min(limit));
+            for Given { waiting, after, until, bytes } in &known {
+                for (seq, export) in (waiting.first..=*until).zip(outbox::exports(bytes)) {
+                    if seq > *after && waiting.is_open(seq) {
+                        found.push(Waiting { seq, export: Export::decode(export)? });
+                    }
+                }
             }
-            if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        match fault {
-            Some(fault) => Err(fault.into()),
-            None => Ok(found),
+            return Ok(found);
         }
+        outbox::scan_rows(self.store(), flow, partition, Bound::Excluded(after_seq), &mut |waiting, row| {
+            for (seq, export) in (waiting.first..).zip(outbox::exports(row)) {
+                if found.len() == limit {
+                    return Ok(ControlFlow::Break(()));
+                }
+                if seq > after_seq && waiting.is_open(seq) {
+                    found.push(Waiting { seq, export: Export::decode(export)? });
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found)
     }
 
     /// Dead letters of a flow: partition, number, letter.

@@ -65,6 +65,12 @@ pub fn put_name(out: &mut Vec<u8>, name: &str) {
     }
 }
 
+/// Appends the head of an object of so many fields; a name and a value of each follow.
+pub fn put_object_head(out: &mut Vec<u8>, fields: usize) {
+    out.push(OBJECT);
+    put_u64(out, fields as u64);
+}
+
 /// Appends a value.
 pub fn put_value(out: &mut Vec<u8>, value: &Value) {
     match value {
@@ -93,8 +99,7 @@ pub fn put_value(out: &mut Vec<u8>, value: &Value) {
             }
         }
         Value::Object(fields) => {
-            out.push(OBJECT);
-            put_u64(out, fields.len() as u64);
+            put_object_head(out, fields.len());
             for (name, value) in fields {
                 put_name(out, name);
                 put_value(out, value);

@@ -134,10 +134,11 @@ impl Store for FjallStore {
 
     fn commit(&self, batch: Batch) -> Result<()> {
         let changes = batch.into_changes()?;
-        if changes.is_empty() {
+        if changes.len() == 0 {
             return Ok(());
         }
-        let mut write = self.db.batch().durability(Some(PersistMode::Buffer));
+        let write = fjall::OwnedWriteBatch::with_capacity(self.db.clone(), changes.len());
+        let mut write = write.durability(Some(PersistMode::Buffer));
         for change in changes {
             let keyspace = &self.keyspaces[change.keyspace as usize];
             match change.value {

@@ -47,11 +47,13 @@ struct Attempt {
 /// Exports that one read asks for at most.
 const ROUND_MAX: usize = 1_024;
 /// What a partition is asked for at least, room permitting.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 128;
 /// Threads that share a read.
 const READERS: usize = 2;
 /// So many full messages wait to leave before reading pauses.
 const AHEAD: usize = 4;
+/// And so many users at least.
+const AHEAD_MIN: usize = 512;
 /// Requests that are made at the same time, for each processor: making them is work, waiting for answers is not.
 const MAKING_EACH: usize = 2;
 
@@ -214,7 +216,7 @@ impl Flow {
 
     /// Whether what waits for a turn keeps the attempts busy for now. More of it would only be cold when it is sent.
     fn has_enough(&self, target: &Target) -> bool {
-        let enough = (AHEAD * target.caps().users_max as usize).max(AT_ONCE);
+        let enough = (AHEAD * target.caps().users_max as usize).max(AHEAD_MIN);
         self.running > 0 && self.gather.has_full(enough as u64)
     }
 
@@ -282,6 +284,7 @@ impl Flow {
                 self.reading -= 1;
                 for (fetch, changes) in found {
                     self.take(round, fetch, changes);
+                    self.stage();
                 }
                 self.lines.taken(&self.reader);
                 self.stage();
@@ -305,9 +308,8 @@ impl Flow {
     }
 
     fn stage(&mut self) {
-        for change in self.lines.take_ready() {
-            self.gather.stage(change);
-        }
+        let gather = &mut self.gather;
+        self.lines.take_ready(|change| gather.stage(change));
     }
 
     fn ended(&mut self, attempt: Attempt) {

@@ -90,8 +90,8 @@ impl<T: Ordered> Lines<T> {
     }
 
     /// What may be staged now.
-    pub(crate) fn take_ready(&mut self) -> Vec<T> {
-        std::mem::take(&mut self.ready)
+    pub(crate) fn take_ready(&mut self, take: impl FnMut(T)) {
+        self.ready.drain(..).for_each(take);
     }
 
     fn settle(&mut self, profile: ProfileId, reader: &Reader) {

@@ -11,13 +11,13 @@ use super::slice::Slice;
 use model::{SmolStr, Status, Value as Record};
 use pebble::{Key, Reads, Value};
 
-const MEMBERSHIP: SmolStr = SmolStr::new_static("segmentMembership");
-const IDENTITIES: SmolStr = SmolStr::new_static("identityMap");
-const ATTRIBUTES: SmolStr = SmolStr::new_static("attributes");
-const TIME: SmolStr = SmolStr::new_static("lastQualificationTime");
-const STATUS: SmolStr = SmolStr::new_static("status");
-const ID: SmolStr = SmolStr::new_static("id");
-const VALUE: SmolStr = SmolStr::new_static("value");
+const MEMBERSHIP: SmolStr = SmolStr::new_inline("segmentMembership");
+const IDENTITIES: SmolStr = SmolStr::new_inline("identityMap");
+const ATTRIBUTES: SmolStr = SmolStr::new_inline("attributes");
+const TIME: SmolStr = SmolStr::new_inline("lastQualificationTime");
+const STATUS: SmolStr = SmolStr::new_inline("status");
+const ID: SmolStr = SmolStr::new_inline("id");
+const VALUE: SmolStr = SmolStr::new_inline("value");
 
 /// Which parts of entries are made.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ impl Instance {
                 (Some(given), _) => given.members[at].clone(),
                 (None, true) => node([
                     (Key::from(TIME), Value::string(self.parts.design.times().print(member.since))),
-                    (Key::from(STATUS), Value::string(SmolStr::new_static(member.status.as_str()))),
+                    (Key::from(STATUS), Value::string(SmolStr::new_inline(member.status.as_str()))),
                 ]),
                 (None, false) => match member.status {
                     Status::Realized => shown.realized.clone(),

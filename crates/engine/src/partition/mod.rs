@@ -21,6 +21,7 @@ use crate::emit::Emitter;
 use crate::error::Result;
 use crate::key;
 use crate::ledger::{self, Ledger, Movement, Totals};
+use crate::outbox;
 use crate::plan::{Plan, SandboxPlan};
 use crate::progress::Progress;
 use crate::tail::{Queued, Tails};
@@ -59,6 +60,9 @@ pub(crate) struct Ports {
 /// Hours of ledger rows kept in memory per partition.
 const LEDGER_ROWS_MAX: usize = 1024;
 
+/// Rows of the outbox of which is kept in memory what waits, per partition.
+const OUTBOX_ROWS_MAX: usize = 2048;
+
 /// One virtual partition of this worker.
 struct Partition {
     no: PartitionNo,
@@ -68,6 +72,8 @@ struct Partition {
     census_moved: bool,
     ledger: HashMap<(FlowNo, u32), Ledger>,
     ledger_moved: HashSet<(FlowNo, u32)>,
+    /// Rows of the outbox in memory, by the last number. Those that this batch changes are all here.
+    outbox: HashMap<FlowNo, BTreeMap<u64, outbox::Waiting>>,
     next_due: Option<Timestamp>,
     /// No timer lies before this key; the store would walk through those that were deleted.
     timers_from: Vec<u8>,
@@ -79,7 +85,6 @@ struct Partition {
 struct At {
     now: Timestamp,
     offset: u64,
-    exports: u32,
 }
 
 pub(crate) struct PartitionWorker {
@@ -92,8 +97,12 @@ pub(crate) struct PartitionWorker {
     hot: HotProfiles,
     batch: Batch,
     outbox_moved: bool,
-    /// Rows of the outbox that this batch takes away: the store still shows them.
-    closed: HashSet<(FlowNo, PartitionNo, u64)>,
+    /// Present while the entry in hand works over many profiles.
+    many: Option<scan::Many>,
+    /// What the entry in hand exports, by flow.
+    lanes: HashMap<FlowNo, settle::Lane>,
+    /// Rows of the outbox of which exports were closed in this batch.
+    closed: HashSet<(PartitionNo, FlowNo, u64)>,
     /// Exports of this batch, to be published after the commit.
     queued: Vec<(PartitionNo, Queued)>,
     wakes: HashSet<(FlowNo, PartitionNo)>,
@@ -125,11 +134,13 @@ impl PartitionWorker {
             hot: HotProfiles::new(cache_bytes),
             batch: Batch::new(),
             outbox_moved: false,
+            many: None,
+            lanes: HashMap::default(),
             closed: HashSet::default(),
             queued: Vec::new(),
             wakes: HashSet::default(),
             on_export,
-            at: At { now: Timestamp(0), offset: 0, exports: 0 },
+            at: At { now: Timestamp(0), offset: 0 },
             scratch: Scratch::default(),
         })
     }
@@ -142,9 +153,10 @@ impl PartitionWorker {
             if entry.offset <= partition.progress.offset {
                 continue;
             }
-            self.at = At { now: Timestamp(entry.stamp), offset: entry.offset, exports: 0 };
+            self.at = At { now: Timestamp(entry.stamp), offset: entry.offset };
             self.emitter.begin(entry.stream, entry.offset);
             self.apply_entry(no, entry)?;
+            self.finish_rows(no)?;
             if let Some(partition) = self.partitions.get_mut(&no.0) {
                 partition.progress.offset = entry.offset;
                 partition.touched = true;
@@ -181,6 +193,7 @@ impl PartitionWorker {
     fn flush(&mut self) -> Result<()> {
         self.emitter.append(self.at.now.0)?;
         self.hot.write_back(&mut self.batch);
+        self.write_closed();
         let mut totals = Vec::new();
         for partition in self.partitions.values_mut().filter(|p| p.touched) {
             partition.write_back(&mut self.batch, &mut totals);
@@ -194,7 +207,7 @@ impl PartitionWorker {
             (self.on_export)(flow, partition);
         }
         self.outbox_moved = false;
-        self.closed.clear();
+        self.forget_rows();
         self.hot.shrink();
         Ok(())
     }
@@ -229,24 +242,58 @@ impl PartitionWorker {
         self.partition(no).plan.sandboxes.get(&sandbox).cloned().unwrap_or_default()
     }
 
-    /// Moves one entry of a flow through the ledger; `instant` is the entry's.
-    fn count(&mut self, no: PartitionNo, flow: FlowNo, instant: Timestamp, movement: Movement) -> Result<()> {
-        let store = self.store.clone();
-        let partition = self.partition(no);
+    /// Moves entries of a flow through the ledger; `instant` is theirs.
+    fn count(
+        &mut self,
+        no: PartitionNo,
+        flow: FlowNo,
+        instant: Timestamp,
+        movement: Movement,
+        count: u64,
+    ) -> Result<()> {
         for hour in [0, ledger::hour_of(instant)] {
-            let at = (flow, hour);
-            let row = match partition.ledger.entry(at) {
-                hash_map::Entry::Occupied(row) => row.into_mut(),
-                hash_map::Entry::Vacant(place) => {
-                    let row = store.get(Keyspace::Meta, &ledger::row_key(flow, hour, no))?;
-                    place.insert(row.map(|r| Ledger::decode(&r)).transpose()?.unwrap_or_default())
-                }
-            };
-            row.apply(movement);
-            partition.ledger_moved.insert(at);
+            self.ledger(no, flow, hour)?.apply(movement, count);
+            self.partition(no).ledger_moved.insert((flow, hour));
         }
-        partition.touched = true;
+        self.partition(no).touched = true;
         Ok(())
+    }
+
+    /// A row of the ledger.
+    fn ledger(&mut self, no: PartitionNo, flow: FlowNo, hour: u32) -> Result<&mut Ledger> {
+        let store = self.store.clone();
+        match self.partition(no).ledger.entry((flow, hour)) {
+            hash_map::Entry::Occupied(row) => Ok(row.into_mut()),
+            hash_map::Entry::Vacant(place) => {
+                let row = store.get(Keyspace::Meta, &ledger::row_key(flow, hour, no))?;
+                Ok(place.insert(row.map(|r| Ledger::decode(&r)).transpose()?.unwrap_or_default()))
+            }
+        }
+    }
+
+    /// Writes which exports were closed in this batch.
+    fn write_closed(&mut self) {
+        for (no, flow, last) in &self.closed {
+            let rows = self.partitions.get_mut(&no.0).and_then(|p| p.outbox.get_mut(flow));
+            if let Some(row) = rows.and_then(|rows| rows.get_mut(last)) {
+                row.write(*flow, *no, &mut self.batch);
+            }
+        }
+    }
+
+    /// After a commit: rows that are gone, and all when there are too many.
+    fn forget_rows(&mut self) {
+        for (no, flow, last) in self.closed.drain() {
+            let Some(rows) = self.partitions.get_mut(&no.0).and_then(|p| p.outbox.get_mut(&flow)) else { continue };
+            if rows.get(&last).is_some_and(outbox::Waiting::is_done) {
+                rows.remove(&last);
+            }
+        }
+        for partition in self.partitions.values_mut() {
+            if partition.outbox.values().map(BTreeMap::len).sum::<usize>() > OUTBOX_ROWS_MAX {
+                partition.outbox.clear();
+            }
+        }
     }
 }
 
@@ -264,6 +311,7 @@ impl Partition {
             census_moved: false,
             ledger: HashMap::default(),
             ledger_moved: HashSet::default(),
+            outbox: HashMap::default(),
             next_due: None,
             timers_from: key::timers(no),
             touched: false,

@@ -8,64 +8,72 @@ use crate::dead::DeadLetter;
 use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
+use crate::outbox::{self, Waiting};
 use crate::plan::SandboxPlan;
-use crate::tail::Known;
 use activation::{Change, Export, Filtered, FlowPlan, Reasons};
 use model::{AudienceNo, FlowNo, Membership, PartitionNo, ProfileId, SandboxId, Status};
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use store::Keyspace;
 
 impl PartitionWorker {
     /// Closes waiting exports. One that is gone (withdrawn, or a repeated report) is ignored.
     pub(super) fn settle_outcomes(&mut self, no: PartitionNo, outcomes: Vec<(FlowNo, u64, Outcome)>) -> Result<()> {
-        let mut known = vec![Known::Unknown; outcomes.len()];
-        self.close_known(no, &outcomes, &mut known);
-        // An export of this very batch is found once it is committed and published.
-        if self.outbox_moved && known.iter().any(|known| !matches!(known, Known::Waited(_))) {
+        // What is dead is read from its row.
+        if self.outbox_moved && outcomes.iter().any(|(.., outcome)| matches!(outcome, Outcome::Dead { .. })) {
             self.flush()?;
-            self.close_known(no, &outcomes, &mut known);
         }
-        for ((flow, seq, outcome), known) in outcomes.into_iter().zip(known) {
-            if known == Known::Gone || self.closed.contains(&(flow, no, seq)) {
+        let mut outcomes = outcomes.into_iter().peekable();
+        while let Some((flow, seq, _)) = outcomes.peek() {
+            let (flow, seq) = (*flow, *seq);
+            let Some(mut row) = self.outbox_row(no, flow, seq)? else {
+                outcomes.next();
                 continue;
-            }
-            let key = key::outbox(flow, no, seq);
-            let row = match (known, &outcome) {
-                (Known::Waited(_), Outcome::Delivered | Outcome::Filtered(_)) => None,
-                _ => match self.store.get(Keyspace::Queue, &key)? {
-                    Some(row) => Some(row),
-                    None => continue,
-                },
             };
-            let instant = match (known, &row) {
-                (Known::Waited(instant), _) => instant,
-                (_, Some(row)) => Export::instant_of(row)?,
-                (_, None) => continue,
-            };
-            self.closed.insert((flow, no, seq));
-            self.batch.delete(Keyspace::Queue, key);
-            match (outcome, row) {
-                (Outcome::Dead { reason, attempts }, Some(row)) => {
-                    let letter = DeadLetter { died: self.at.now, attempts, reason, export: Export::decode(&row)? };
-                    self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
-                    self.count(no, flow, instant, Movement::Died)?;
+            let published = self.published.clone();
+            let mut tails = published.tails.hold(no);
+            let (mut delivered, mut bytes) = (0, None);
+            while let Some((_, seq, outcome)) = outcomes.next_if(|(of, seq, _)| *of == flow && row.holds(*seq)) {
+                if !row.close(seq) {
+                    continue;
                 }
-                (Outcome::Filtered(reason), _) => self.count(no, flow, instant, Movement::Withdrawn(reason))?,
-                _ => self.count(no, flow, instant, Movement::Exported)?,
+                tails.iter_mut().for_each(|tails| tails.close(flow, seq));
+                match outcome {
+                    Outcome::Delivered => delivered += 1,
+                    Outcome::Filtered(reason) => self.count(no, flow, row.at, Movement::Withdrawn(reason), 1)?,
+                    Outcome::Dead { reason, attempts } => {
+                        if bytes.is_none() {
+                            bytes = self.store.get(Keyspace::Queue, &key::outbox(flow, no, row.last))?;
+                        }
+                        let export = outbox::export(bytes.as_deref().unwrap_or_default(), seq - row.first)?;
+                        let letter = DeadLetter { died: self.at.now, attempts, reason, export };
+                        self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
+                        self.count(no, flow, row.at, Movement::Died, 1)?;
+                    }
+                }
             }
+            drop(tails);
+            if delivered > 0 {
+                self.count(no, flow, row.at, Movement::Exported, delivered)?;
+            }
+            self.keep_row(no, flow, row);
         }
         Ok(())
     }
 
-    /// Asks the tails for what was not found waiting so far; they forget what they find.
-    fn close_known(&self, no: PartitionNo, outcomes: &[(FlowNo, u64, Outcome)], known: &mut [Known]) {
-        let Some(mut tails) = self.published.tails.hold(no) else { return };
-        for ((flow, seq, _), known) in outcomes.iter().zip(known) {
-            if !matches!(known, Known::Waited(_)) {
-                *known = tails.close(*flow, *seq);
-            }
+    /// The row of the outbox that holds an export, as this batch leaves it.
+    fn outbox_row(&mut self, no: PartitionNo, flow: FlowNo, seq: u64) -> Result<Option<Waiting>> {
+        let known = self.partition(no).outbox.get(&flow).and_then(|rows| rows.range(seq..).next());
+        match known.map(|(_, row)| *row).filter(|row| row.holds(seq)) {
+            Some(row) => Ok(Some(row)),
+            None => outbox::find(&*self.store, flow, no, seq),
         }
+    }
+
+    /// Keeps a row of which exports were closed; it is written with the batch.
+    fn keep_row(&mut self, no: PartitionNo, flow: FlowNo, row: Waiting) {
+        self.partition(no).outbox.entry(flow).or_default().insert(row.last, row);
+        self.closed.insert((no, flow, row.last));
     }
 
     /// Sends the present state of each dead letter's profile as a new entry and closes the old one.
@@ -75,7 +83,7 @@ impl PartitionWorker {
             let Some(row) = self.store.get(Keyspace::Queue, &key)? else { continue };
             let export = DeadLetter::decode(&row)?.export;
             self.batch.delete(Keyspace::Queue, key);
-            self.count(no, flow, export.at, Movement::Closed)?;
+            self.count(no, flow, export.at, Movement::Closed, 1)?;
             let again = Command::ExportNow { sandbox: export.sandbox, profile: export.profile, flow };
             self.apply_to_profile_once(no, again, &export)?;
         }
@@ -147,26 +155,26 @@ impl PartitionWorker {
             if !stopped && !unmapped {
                 continue;
             }
-            let mut gone = Vec::new();
-            self.store.scan_prefix(Keyspace::Queue, &key::outbox_of(flow.no, no), &mut |key, row| {
-                gone.push((key.to_vec(), row.to_vec()));
-                ControlFlow::Continue(())
+            let mut rows = Vec::new();
+            outbox::scan_rows(&*self.store, flow.no, no, Bound::Unbounded, &mut |row, bytes| {
+                rows.push((row, bytes.to_vec()));
+                Ok(ControlFlow::Continue(()))
             })?;
-            for (key, row) in gone {
-                let export = Export::decode(&row)?;
-                let reason = match now {
-                    _ if stopped => Filtered::FlowDisabled,
-                    Some(now) if is_unwanted(&export, now) => Filtered::AudienceUnmapped,
-                    _ => continue,
-                };
-                if let Some((_, seq)) = key::partition_and_number(&key) {
-                    self.closed.insert((flow.no, no, seq));
-                    if let Some(mut tails) = self.published.tails.hold(no) {
-                        tails.close(flow.no, seq);
+            for (mut row, bytes) in rows {
+                for (seq, export) in (row.first..).zip(outbox::exports(&bytes)) {
+                    if !row.is_open(seq) {
+                        continue;
                     }
+                    let reason = match now {
+                        _ if stopped => Filtered::FlowDisabled,
+                        Some(now) if is_unwanted(&Export::decode(export)?, now) => Filtered::AudienceUnmapped,
+                        _ => continue,
+                    };
+                    row.close(seq);
+                    self.published.tails.hold(no).iter_mut().for_each(|tails| tails.close(flow.no, seq));
+                    self.count(no, flow.no, row.at, Movement::Withdrawn(reason), 1)?;
                 }
-                self.batch.delete(Keyspace::Queue, key);
-                self.count(no, flow.no, export.at, Movement::Withdrawn(reason))?;
+                self.keep_row(no, flow.no, row);
             }
         }
         Ok(())

@@ -18,6 +18,17 @@ const STEP: usize = 512;
 /// Profiles are loaded by one pass over their range when at least one in so many there is wanted.
 const DENSE: usize = 8;
 
+/// Timers in one row.
+const TIMERS_MAX: usize = 128;
+
+/// Timers that are set by an entry which works over many profiles: those that are due at once go into one row.
+#[derive(Default)]
+pub(super) struct Many {
+    /// Whether it handles timers, which are over then.
+    pub(super) ticks: bool,
+    pub(super) timers: BTreeMap<(Timestamp, SandboxId), Vec<ProfileId>>,
+}
+
 /// The earliest timer of a partition.
 pub(super) fn first_timer(store: &dyn Store, no: PartitionNo) -> Result<Option<Timestamp>> {
     let mut first = None;
@@ -57,9 +68,11 @@ impl PartitionWorker {
         if self.hot.missing(sandbox, no, &ids) * DENSE >= ids.len() {
             self.hot.load_range(&*self.store, sandbox, no, &ids)?;
         }
+        self.many = Some(Many::default());
         for id in &ids {
             self.look_again(no, sandbox, *id, |p| p.plan_n < n)?;
         }
+        self.finish_timers(no);
         if ids.len() == STEP {
             self.emitter.emit(key::stream(no), Command::Scan { sandbox, n, after: ids.last().copied() });
         }
@@ -74,9 +87,12 @@ impl PartitionWorker {
         let end = store::prefix_end(&key::timers(no));
         let from = std::mem::take(&mut self.partition(no).timers_from);
         let to = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        self.store.scan(Keyspace::Queue, Bound::Included(&from), to, &mut |key, _| match key::timer_parts(key) {
-            Some((at, sandbox, id)) if at <= now && due.len() < STEP => {
-                due.push((at, sandbox, id));
+        let mut over = Vec::new();
+        self.store.scan(Keyspace::Queue, Bound::Included(&from), to, &mut |key, row| match key::timer_parts(key) {
+            Some((at, sandbox, first)) if at <= now && due.len() < STEP => {
+                due.push((at, sandbox, first));
+                due.extend(row.as_chunks().0.iter().map(|id| (at, sandbox, Xid(*id))));
+                over.push(key.to_vec());
                 ControlFlow::Continue(())
             }
             parts => {
@@ -89,10 +105,30 @@ impl PartitionWorker {
         partition.next_due = rest.as_ref().map(|(at, _)| *at);
         // Timers that are set from here on move both down again.
         partition.timers_from = rest.map(|(_, key)| key).or(end).unwrap_or(from);
+        over.into_iter().for_each(|key| self.batch.delete(Keyspace::Queue, key));
+        self.many = Some(Many { ticks: true, ..Many::default() });
         for (at, sandbox, id) in due {
             self.look_again(no, sandbox, id, |p| p.timer == Some(at))?;
         }
+        self.finish_timers(no);
         Ok(())
+    }
+
+    /// Writes the timers that were set by an entry which works over many profiles.
+    fn finish_timers(&mut self, no: PartitionNo) {
+        for ((due, sandbox), ids) in self.many.take().unwrap_or_default().timers {
+            ids.chunks(TIMERS_MAX).for_each(|ids| self.put_timers(no, due, sandbox, ids));
+        }
+    }
+
+    pub(super) fn put_timers(&mut self, no: PartitionNo, due: Timestamp, sandbox: SandboxId, ids: &[ProfileId]) {
+        let key = match ids {
+            [] => return,
+            [id] => key::timer(no, due, sandbox, *id),
+            [first, ..] => key::timers_at(no, due, sandbox, *first),
+        };
+        self.partition(no).set_due(due, &key);
+        self.batch.put(Keyspace::Queue, key, ids[1..].iter().flat_map(|id| id.0).collect::<Vec<u8>>());
     }
 
     /// Loads the profiles of timers by one pass where they lie close together.
@@ -126,9 +162,6 @@ impl PartitionWorker {
         let (plan_n, modified) = (hot.profile.plan_n, hot.profile.modified);
         let (memberships, dues) = (hot.profile.memberships.len(), hot.profile.dues.clone());
         let Moved(moved) = self.settle(no, sandbox, id, &mut hot, Touch::default(), None)?;
-        if let Some(due) = hot.profile.timer {
-            self.partition(no).set_due(due, &key::timer(no, due, sandbox, id));
-        }
         let changed = moved || hot.profile.memberships.len() != memberships || hot.profile.dues != dues;
         if !changed {
             // Looking alone leaves no trace: a new audience costs a write only where it holds or a timer is set.

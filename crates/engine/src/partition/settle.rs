@@ -7,10 +7,11 @@ use crate::dead::DeadLetter;
 use crate::error::Result;
 use crate::key;
 use crate::ledger::Movement;
+use crate::outbox::Growing;
 use crate::plan::SandboxPlan;
 use crate::sight::ServiceFields;
 use crate::tail::Queued;
-use activation::{Change, Export, Verdict, decide};
+use activation::{Change, Draft, Judged, judge};
 use audience::{Changed, Input};
 use model::{AudienceNo, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
 use pql::EventView;
@@ -23,6 +24,16 @@ const EXPORT_BITS: u32 = 20;
 /// Exports of a flow that may wait per partition; the excess is dead at once (design, §11.8). Part
 /// of what the log means, so no setting.
 const OUTBOX_MAX: u64 = 100_000;
+
+/// What the entry in hand exports for one flow.
+#[derive(Default)]
+pub(super) struct Lane {
+    /// Numbers given.
+    numbered: u32,
+    /// Exports of the flow that wait in this partition.
+    waiting: u64,
+    row: Option<Growing>,
+}
 
 /// Evaluations of one profile for one entry, where audiences read memberships as a field: rules that turn each
 /// other for ever end here.
@@ -175,10 +186,10 @@ impl PartitionWorker {
             let policy = flow.audiences.iter().find_map(|m| plan.audiences.by_no(m.no)).map_or(0, |a| a.policy);
             let shares = |audience: AudienceNo| plan.audiences.by_no(audience).is_some_and(|a| a.policy == policy);
             let attributes = views.get(policy).unwrap_or(&model::value::NULL);
-            match decide(flow, sandbox, id, profile, attributes, &change, &shares, self.at.now) {
-                Verdict::Nothing => continue,
-                Verdict::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason))?,
-                Verdict::Export(export) => self.queue(no, flow.no, export)?,
+            match judge(flow, sandbox, id, profile, attributes, &change, &shares, self.at.now) {
+                Judged::Nothing => continue,
+                Judged::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason), 1)?,
+                Judged::Export(draft) => self.queue(no, flow.no, &draft)?,
             }
             told = true;
         }
@@ -186,20 +197,50 @@ impl PartitionWorker {
     }
 
     /// Puts an export into the outbox, or, when that is full, among the dead letters.
-    fn queue(&mut self, no: PartitionNo, flow: model::FlowNo, export: Box<Export>) -> Result<()> {
-        let seq = self.at.offset << EXPORT_BITS | u64::from(self.at.exports);
-        self.at.exports += 1;
-        self.count(no, flow, self.at.now, Movement::Queued)?;
-        let waiting = self.partition(no).ledger.get(&(flow, 0)).map_or(0, |l| l.waiting);
-        if waiting > OUTBOX_MAX {
+    fn queue(&mut self, no: PartitionNo, flow: model::FlowNo, draft: &Draft<'_>) -> Result<()> {
+        let mut lane = match self.lanes.remove(&flow) {
+            Some(lane) => lane,
+            None => Lane { waiting: self.ledger(no, flow, 0)?.waiting, ..Lane::default() },
+        };
+        let seq = self.at.offset << EXPORT_BITS | u64::from(lane.numbered);
+        lane.numbered += 1;
+        if lane.waiting >= OUTBOX_MAX {
+            // The numbers of a row have no gaps.
+            self.finish_row(no, flow, &mut lane)?;
+            self.lanes.insert(flow, lane);
             let reason = SmolStr::new_static("outbox full: the destination has taken nothing for too long");
-            let letter = DeadLetter { died: self.at.now, attempts: 0, reason, export: *export };
+            let letter = DeadLetter { died: self.at.now, attempts: 0, reason, export: draft.export() };
             self.batch.put(Keyspace::Queue, key::dead(flow, no, seq), letter.encode());
-            return self.count(no, flow, self.at.now, Movement::Died);
+            self.count(no, flow, self.at.now, Movement::Queued, 1)?;
+            return self.count(no, flow, self.at.now, Movement::Died, 1);
         }
-        let row = export.encode();
-        self.queued.push((no, Queued { flow, seq, bytes: row.len(), export }));
-        self.batch.put(Keyspace::Queue, key::outbox(flow, no, seq), row);
+        lane.waiting += 1;
+        let row = lane.row.get_or_insert_with(|| Growing::new(seq, self.at.now));
+        row.push(|out| draft.encode_to(out));
+        if row.is_full() {
+            self.finish_row(no, flow, &mut lane)?;
+        }
+        self.lanes.insert(flow, lane);
+        Ok(())
+    }
+
+    /// Writes the rows of the outbox that the entry in hand has begun.
+    pub(super) fn finish_rows(&mut self, no: PartitionNo) -> Result<()> {
+        let mut lanes = std::mem::take(&mut self.lanes);
+        for (flow, mut lane) in lanes.drain() {
+            self.finish_row(no, flow, &mut lane)?;
+        }
+        self.lanes = lanes;
+        Ok(())
+    }
+
+    fn finish_row(&mut self, no: PartitionNo, flow: model::FlowNo, lane: &mut Lane) -> Result<()> {
+        let Some(row) = lane.row.take() else { return Ok(()) };
+        let (waiting, bytes) = row.finish();
+        self.count(no, flow, waiting.at, Movement::Queued, waiting.count())?;
+        self.queued.push((no, Queued { flow, waiting, bytes: bytes.clone() }));
+        self.batch.put(Keyspace::Queue, key::outbox(flow, no, waiting.last), bytes);
+        self.partition(no).outbox.entry(flow).or_default().insert(waiting.last, waiting);
         self.outbox_moved = true;
         self.wakes.insert((flow, no));
         Ok(())
@@ -213,16 +254,19 @@ impl PartitionWorker {
         profile: &mut Profile,
         due: Option<model::Timestamp>,
     ) {
-        if profile.timer == due {
+        let ticks = self.many.as_ref().is_some_and(|many| many.ticks);
+        if profile.timer == due && !ticks {
             return;
         }
-        if let Some(old) = profile.timer {
+        // A row of several timers stays: the others need it, and a timer that its profile no longer has does nothing.
+        // A tick takes its rows away itself.
+        if let Some(old) = profile.timer.filter(|_| !ticks) {
             self.batch.delete(Keyspace::Queue, key::timer(no, old, sandbox, id));
         }
-        if let Some(due) = due {
-            let timer = key::timer(no, due, sandbox, id);
-            self.partition(no).set_due(due, &timer);
-            self.batch.put(Keyspace::Queue, timer, Vec::new());
+        match (due, &mut self.many) {
+            (Some(due), Some(many)) => many.timers.entry((due, sandbox)).or_default().push(id),
+            (Some(due), None) => self.put_timers(no, due, sandbox, &[id]),
+            (None, _) => {}
         }
         profile.timer = due;
     }

@@ -1,6 +1,6 @@
 //! Rows in sorted maps. A snapshot shares the maps; the next commit copies only those it changes.
 
-use crate::{Batch, Change, Keyspace, Result, Snapshot, Store, StoreMetrics, Visit};
+use crate::{Batch, Changes, Keyspace, Result, Snapshot, Store, StoreMetrics, Visit};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -77,7 +77,7 @@ impl Store for MemoryStore {
     }
 }
 
-fn apply(state: &mut State, changes: Vec<Change>) {
+fn apply(state: &mut State, changes: Changes) {
     for change in changes {
         let rows = Arc::make_mut(&mut state[change.keyspace as usize]);
         match change.value {
