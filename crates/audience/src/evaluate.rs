@@ -2,7 +2,7 @@
 
 use crate::EXITED_KEPT_MS;
 use crate::state::{State, earlier};
-use crate::table::{Audiences, Facts, OPT_OUT, Table};
+use crate::table::{Audiences, Facts, NONE, OPT_OUT, Table};
 use model::{AudienceNo, Membership, Status, Timestamp, Value};
 use pql::{EventView, World};
 use profile::Profile;
@@ -75,6 +75,10 @@ pub fn evaluate(
 ) -> Evaluation {
     let table = audiences.table();
     purge(audiences, profile, input);
+    let Changed { attributes, identities, new, all, .. } = input.changed;
+    if attributes.is_some() || identities || new || all || input.previous_n != input.plan_n {
+        state.forget_attributes();
+    }
     scratch.begin(table);
     scratch.by_state(table, state, input);
     scratch.by_time(audiences, profile, input);
@@ -231,13 +235,16 @@ struct Pass<'a> {
 
 impl Pass<'_> {
     /// Evaluates one audience; whether its membership changed.
-    fn look(&mut self, profile: &mut Profile, state: &State, at: u32) -> bool {
+    fn look(&mut self, profile: &mut Profile, state: &mut State, at: u32) -> bool {
         let audience = self.table.facts[at as usize];
         let Some(attributes) = self.input.attributes.get(audience.policy as usize) else {
             profile.set_due(audience.no, None);
             return false;
         };
-        let (holds, due) = holds(self.table, self.input, profile, state, at, attributes);
+        let (holds, due) = match audience.atom {
+            NONE => holds(self.table, self.input, profile, state, at, attributes),
+            atom => (state.answer(self.table, atom as usize) != audience.negated, None),
+        };
         if due.is_some() || profile.dues.as_ref().is_some_and(|dues| !dues.is_empty()) {
             profile.set_due(audience.no, due);
         }
@@ -261,7 +268,7 @@ fn holds(
     table: &Table,
     input: &Input<'_>,
     profile: &Profile,
-    state: &State,
+    state: &mut State,
     at: u32,
     attributes: &Value,
 ) -> (bool, Option<Timestamp>) {
@@ -275,6 +282,9 @@ fn holds(
         let known = &table.atoms[number];
         if let Some(audience) = known.member_of {
             return profile.is_member(audience);
+        }
+        if table.of_attributes.contains(number as u32) {
+            return state.of_attributes(number as u32, || known.atom.holds(&world, &|_| None).0);
         }
         let lookup = |own: usize| known.series.get(own).and_then(|n| state.series(*n));
         let (holds, change) = known.atom.holds(&world, &lookup);

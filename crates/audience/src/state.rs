@@ -24,6 +24,9 @@ pub struct State {
     pairs: Vec<Started>,
     /// Atoms that series decide and whose answer is not the one without events.
     raised: Bits,
+    /// Atoms of attributes that were asked since these changed, and those of them that hold.
+    asked: Bits,
+    held_true: Bits,
     /// Of the series.
     bytes: usize,
 }
@@ -81,7 +84,8 @@ impl State {
 
     /// Bytes in memory, roughly.
     pub fn bytes(&self) -> usize {
-        let words = self.raised.0.capacity() + self.held.0.capacity() + self.dues.capacity() * 2;
+        let bits = [&self.raised, &self.held, &self.asked, &self.held_true];
+        let words = bits.iter().map(|bits| bits.0.capacity()).sum::<usize>() + self.dues.capacity() * 2;
         self.bytes + words * 8 + self.pairs.capacity() * std::mem::size_of::<Started>()
     }
 
@@ -229,6 +233,21 @@ impl State {
     /// The answer of an atom that series decide.
     pub(crate) fn answer(&self, table: &Table, atom: usize) -> bool {
         table.without.contains(atom as u32) != self.raised.contains(atom as u32)
+    }
+
+    /// The answer of an atom that attributes decide, asked for once.
+    pub(crate) fn of_attributes(&mut self, atom: u32, ask: impl FnOnce() -> bool) -> bool {
+        if !self.asked.contains(atom) {
+            let holds = ask();
+            self.held_true.set(atom, holds);
+            self.asked.set(atom, true);
+        }
+        self.held_true.contains(atom)
+    }
+
+    /// Attributes may have changed.
+    pub(crate) fn forget_attributes(&mut self) {
+        self.asked.0.clear();
     }
 
     /// The next instant at which time can turn what series tell.

@@ -41,6 +41,9 @@ pub(crate) struct Table {
     /// Atoms that series decide, and those of them that hold while no event counts.
     pub(crate) of_series: Bits,
     pub(crate) without: Bits,
+    /// Atoms that attributes alone decide, so that an answer stands until they change. None where merge policies give
+    /// a profile several views.
+    pub(crate) of_attributes: Bits,
     /// By audience.
     pub(crate) rules: Vec<Rule>,
     /// By series: the atoms that read it.
@@ -124,7 +127,14 @@ pub(crate) struct Facts {
     pub(crate) no: AudienceNo,
     pub(crate) policy: u32,
     pub(crate) exclude_opt_out: bool,
+    /// Whether the rule is the contrary of `atom`.
+    pub(crate) negated: bool,
+    /// The atom that is the whole rule, if series decide it, or `NONE`.
+    pub(crate) atom: u32,
 }
+
+/// No atom.
+pub(crate) const NONE: u32 = u32::MAX;
 
 /// A set of small numbers.
 #[derive(Debug, Clone, Default)]
@@ -230,7 +240,13 @@ impl Table {
             dependents: vec![Vec::new(); ordered.len()],
             facts: ordered
                 .iter()
-                .map(|a| Facts { no: a.no, policy: a.policy as u32, exclude_opt_out: a.exclude_opt_out })
+                .map(|a| Facts {
+                    no: a.no,
+                    policy: a.policy as u32,
+                    exclude_opt_out: a.exclude_opt_out,
+                    negated: false,
+                    atom: NONE,
+                })
                 .collect(),
             ..Table::default()
         };
@@ -239,15 +255,35 @@ impl Table {
             let split = audience.query.split();
             let numbers: Vec<usize> =
                 split.atoms.iter().map(|atom| table.atom(atom, at as u32, &mut series, &mut atoms)).collect();
-            table.rules.push(split.rule.renumbered(&|own| numbers[own]));
+            let rule = split.rule.renumbered(&|own| numbers[own]);
+            table.note_single(at, &rule);
+            table.rules.push(rule);
             table.index_reads(at, audience);
             table.by_change.push((audience.changed_n, at as u32));
+        }
+        if ordered.iter().any(|a| a.policy != ordered[0].policy) {
+            table.of_attributes = Bits::default();
         }
         table.ordered = ordered;
         table.by_change.sort_by(|a, b| b.cmp(a));
         table.index_atoms();
         table.of_nothing = table.find_of_nothing();
         table
+    }
+
+    fn note_single(&mut self, audience: usize, rule: &Rule) {
+        let (atom, negated) = match rule {
+            Rule::Atom(atom) => (*atom as u32, false),
+            Rule::Not(of) => match **of {
+                Rule::Atom(atom) => (atom as u32, true),
+                _ => return,
+            },
+            _ => return,
+        };
+        if self.of_series.contains(atom) {
+            let facts = &mut self.facts[audience];
+            (facts.atom, facts.negated) = (atom, negated);
+        }
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
@@ -270,6 +306,7 @@ impl Table {
                 let own = self.atoms.len() as u32;
                 self.of_series.set(own, atom.is_of_series());
                 self.without.set(own, atom.answer(&|_| None, Timestamp(0)));
+                self.of_attributes.set(own, atom.is_of_attributes() && !atom.reads().service_fields());
                 let member_of = atom.membership().and_then(|id| self.by_id.get(id));
                 let member_of = member_of.map(|at| self.facts[*at].no);
                 let pair = atom.pair();

@@ -29,7 +29,7 @@ use std::time::Duration;
 use store::{Appended, Batch, Entry, Keyspace, Log, Store, StreamId};
 
 /// Entries applied per commit at most.
-const BATCH_ENTRIES: usize = 1024;
+const BATCH_ENTRIES: usize = 4096;
 /// Bytes after which a batch is closed.
 const BATCH_BYTES: usize = 8 << 20;
 /// How long an idle worker waits before it looks at its timers again.

@@ -65,8 +65,18 @@ impl Memberships {
     /// The membership in an audience.
     pub fn get(&self, audience: AudienceNo) -> Option<Membership> {
         let (number, bit) = split(audience);
-        let block = &self.blocks[self.blocks.binary_search_by_key(&number, |block| block.number).ok()?];
+        let block = &self.blocks[self.block(number).ok()?];
         (block.known & bit != 0).then(|| self.membership(block, bit))
+    }
+
+    /// Where a block is, or belongs.
+    fn block(&self, number: u32) -> Result<usize, usize> {
+        // Of few gaps, the place follows from the number.
+        let guess = self.blocks.first().map_or(0, |first| number.wrapping_sub(first.number)) as usize;
+        match self.blocks.get(guess) {
+            Some(block) if block.number == number => Ok(guess),
+            _ => self.blocks.binary_search_by_key(&number, |block| block.number),
+        }
     }
 
     fn membership(&self, block: &Block, bit: u64) -> Membership {
@@ -95,7 +105,7 @@ impl Memberships {
     /// Sets one.
     pub fn set(&mut self, audience: AudienceNo, membership: Membership) {
         let (number, bit) = split(audience);
-        let block = self.blocks.binary_search_by_key(&number, |block| block.number);
+        let block = self.block(number);
         self.set_in(block, (number, bit), membership);
     }
 
@@ -103,7 +113,7 @@ impl Memberships {
     /// (profile.md §10.4). Gives the new status, if it changed.
     pub fn turn(&mut self, audience: AudienceNo, holds: bool, now: Timestamp) -> Option<Status> {
         let (number, bit) = split(audience);
-        let block = self.blocks.binary_search_by_key(&number, |block| block.number);
+        let block = self.block(number);
         let is_member = block.is_ok_and(|at| self.blocks[at].known & !self.blocks[at].exited & bit != 0);
         let status = match (is_member, holds) {
             (false, true) => Status::Realized,
@@ -180,6 +190,12 @@ impl Memberships {
         }
         let all = std::mem::take(self);
         all.iter().filter(|(audience, membership)| keep(*audience, *membership)).for_each(|(a, m)| self.set(a, m));
+    }
+
+    /// About how many bytes they take at most.
+    pub(crate) fn encoded_max(&self) -> usize {
+        let width = if self.instants.len() <= 256 { 1 } else { 4 };
+        16 + self.instants.len() * 8 + self.blocks.len() * 20 + self.len() * width
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {

@@ -244,7 +244,12 @@ impl Profile {
 impl Row {
     /// The row's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(256);
+        // Room at once: a row that holds thousands of memberships would grow many times.
+        let room = match self {
+            Row::Forward(_) => 17,
+            Row::Profile(profile) => 256 + profile.fragments.len() * 256 + profile.memberships.encoded_max(),
+        };
+        let mut out = Vec::with_capacity(room);
         match self {
             Row::Forward(to) => {
                 out.push(FORWARD);

@@ -141,6 +141,13 @@ impl Atom {
         }
     }
 
+    /// Whether attributes alone decide it.
+    pub fn is_of_attributes(&self) -> bool {
+        let Reads { time, memberships, .. } = &self.reads;
+        let expression = matches!(&self.kind, AtomKind::Expression(of) if !of.has_aggregates());
+        expression && !time && memberships.is_empty()
+    }
+
     /// Whether series alone decide it.
     pub fn is_of_series(&self) -> bool {
         matches!(self.kind, AtomKind::Threshold(_) | AtomKind::Sequence(_))

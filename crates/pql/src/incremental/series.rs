@@ -24,6 +24,8 @@ pub struct SeriesSpec {
     pub(super) slots: usize,
     /// The only event types that can count; `None` if all can.
     pub(super) types: Option<Vec<SmolStr>>,
+    /// The condition that says no more than that the event has the only type there is.
+    pub(super) type_condition: Option<usize>,
 }
 
 /// What is sampled of an event.
@@ -54,12 +56,6 @@ impl SeriesSpec {
         self.conditions.iter().find_map(equality).filter(|(path, _)| !OWN_FIELDS.contains(&path[0].as_str()))
     }
 
-    /// Whether a condition says no more than that the event has the only type there is.
-    fn is_type(&self, condition: &Node) -> bool {
-        let only = self.types.as_deref().is_some_and(|types| types.len() == 1);
-        only && equality(condition).is_some_and(|(path, _)| path.len() == 1 && path[0] == EVENT_TYPE)
-    }
-
     /// How many variables a [`Matcher`] needs for it.
     pub fn slots(&self) -> usize {
         self.slots
@@ -77,6 +73,13 @@ fn equality(condition: &Node) -> Option<(&[SmolStr], &SmolStr)> {
         return None;
     };
     (matches!(**of, Node::Slot(0)) && !path.is_empty()).then_some((path, text))
+}
+
+/// The place of the condition that says no more than that the event has the only one of the types.
+pub(super) fn type_condition(conditions: &[Node], types: Option<&[SmolStr]>) -> Option<usize> {
+    types.filter(|types| types.len() == 1)?;
+    let is_type = |condition| equality(condition).is_some_and(|(path, _)| path.len() == 1 && path[0] == EVENT_TYPE);
+    conditions.iter().position(is_type)
 }
 
 /// What a series must keep for the atoms that read it.
@@ -172,7 +175,8 @@ impl<'a> Matcher<'a> {
     /// Whether the event satisfies the conditions of a spec. `by_type`: it has, as a text, one of the types of the spec.
     pub fn counts(&mut self, spec: &'a SeriesSpec, by_type: bool) -> bool {
         self.run.set_slot(0, V::Event(self.event));
-        spec.conditions.iter().all(|c| (by_type && spec.is_type(c)) || self.run.truth(c))
+        let known = spec.type_condition.filter(|_| by_type);
+        spec.conditions.iter().enumerate().all(|(at, c)| known == Some(at) || self.run.truth(c))
     }
 
     fn samples(&mut self, spec: &'a SeriesSpec, take: &mut dyn FnMut(Sample)) {

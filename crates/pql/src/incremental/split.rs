@@ -2,7 +2,7 @@
 
 use super::atom::{Aggregate, Atom, AtomKind, Expression, Sequence, Step, Threshold, Tie, age_max};
 use super::local::{Local, is_constant, is_local, reads_events, span};
-use super::series::{Keep, Sample, Sampled, SeriesSpec};
+use super::series::{Keep, Sample, Sampled, SeriesSpec, type_condition};
 use crate::ast::Comparison;
 use crate::method::{self, Reads};
 use crate::node::{self, Anchor, Each, Fold, Generator, Node, Window};
@@ -210,7 +210,8 @@ fn spec(conditions: Vec<Node>, slot: usize, sampled: Sampled) -> SeriesSpec {
     };
     let (keys, conditions): (Vec<String>, Vec<Node>) = keyed.into_iter().unzip();
     let key = format!("{keys:?} {sampled:?}");
-    SeriesSpec { key, conditions: conditions.into(), sampled, slots, types }
+    let type_condition = type_condition(&conditions, types.as_deref());
+    SeriesSpec { key, conditions: conditions.into(), sampled, slots, types, type_condition }
 }
 
 /// Makes `first` slot 0 and numbers the others by their first use; gives how many there are.
