@@ -157,7 +157,7 @@ impl Scratch {
             table.feeds[*number as usize].iter().for_each(|audience| self.mark(*audience));
         }
         for atom in &turned {
-            table.atoms[*atom as usize].readers.iter().for_each(|audience| self.mark(*audience));
+            table.readers_of(*atom).iter().for_each(|audience| self.mark(*audience));
         }
         (self.series, self.turned) = (series, turned);
     }
@@ -275,7 +275,7 @@ fn holds(
     let is_member = |id: &str| table.by_id(id).is_some_and(|a| profile.is_member(a.no));
     let world = World { profile: attributes, events: input.events, is_member: &is_member, now: input.now };
     let mut due = None;
-    let holds = table.rules[at as usize].holds(&mut |number| {
+    let holds = table.rules.holds(at as usize, &mut |number| {
         if table.of_series.contains(number as u32) {
             return state.answer(table, number);
         }

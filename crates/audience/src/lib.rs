@@ -10,6 +10,7 @@
 //! that refers to it, so chains settle in one pass (profile.md §10.5).
 
 mod evaluate;
+mod program;
 mod state;
 mod table;
 

@@ -184,9 +184,9 @@ impl State {
                 true => pair.begins(other, time.0).then_some(time.0),
                 false => pair.ends(other, time.0),
             };
-            let Some(found) = found else { continue };
             let known = self.pairs.binary_search_by_key(atom, |pair| pair.atom).ok().map(|at| self.pairs[at].start);
-            let start = known.map_or(found, |known| known.max(found));
+            // A first step that nothing follows can still be the next time that is reached.
+            let Some(start) = found.max(known).filter(|start| found.is_some() || *start > now.0) else { continue };
             // Of those in the future any may be the one that counts.
             if known == Some(start) && start <= now.0 {
                 continue;

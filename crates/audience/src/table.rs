@@ -4,9 +4,10 @@
 //! from an event type, an attribute path or a membership to exactly the audiences that a change of it can turn.
 
 use crate::Audience;
+use crate::program::Program;
 use crate::state::type_of;
 use model::{AudienceNo, SmolStr, Timestamp, Value};
-use pql::incremental::{Atom, AtomKind, Keep, Pair, Readers, Rule, SeriesSpec};
+use pql::incremental::{Atom, AtomKind, Keep, Pair, Readers, SeriesSpec};
 use pql::{EventView, World};
 use rustc_hash::FxHashMap as HashMap;
 use std::sync::Arc;
@@ -45,7 +46,10 @@ pub(crate) struct Table {
     /// a profile several views.
     pub(crate) of_attributes: Bits,
     /// By audience.
-    pub(crate) rules: Vec<Rule>,
+    pub(crate) rules: Program,
+    /// The readers of all atoms, in their order, and where those of each begin.
+    all_readers: Vec<u32>,
+    reader_starts: Vec<u32>,
     /// By series: the atoms that read it.
     pub(crate) readers: Vec<Readers>,
     /// By series: the audiences with expressions over it.
@@ -256,8 +260,7 @@ impl Table {
             let numbers: Vec<usize> =
                 split.atoms.iter().map(|atom| table.atom(atom, at as u32, &mut series, &mut atoms)).collect();
             let rule = split.rule.renumbered(&|own| numbers[own]);
-            table.note_single(at, &rule);
-            table.rules.push(rule);
+            table.rules.push(&rule);
             table.index_reads(at, audience);
             table.by_change.push((audience.changed_n, at as u32));
         }
@@ -267,23 +270,32 @@ impl Table {
         table.ordered = ordered;
         table.by_change.sort_by(|a, b| b.cmp(a));
         table.index_atoms();
+        table.note_singles();
         table.of_nothing = table.find_of_nothing();
         table
     }
 
-    fn note_single(&mut self, audience: usize, rule: &Rule) {
-        let (atom, negated) = match rule {
-            Rule::Atom(atom) => (*atom as u32, false),
-            Rule::Not(of) => match **of {
-                Rule::Atom(atom) => (atom as u32, true),
-                _ => return,
-            },
-            _ => return,
-        };
-        if self.of_series.contains(atom) {
-            let facts = &mut self.facts[audience];
-            (facts.atom, facts.negated) = (atom, negated);
+    /// Notes the rules that are an atom which series decide, and the readers of atoms one after the other.
+    fn note_singles(&mut self) {
+        for audience in 0..self.facts.len() {
+            if let Some((atom, negated)) =
+                self.rules.single(audience).filter(|(atom, _)| self.of_series.contains(*atom))
+            {
+                let facts = &mut self.facts[audience];
+                (facts.atom, facts.negated) = (atom, negated);
+            }
         }
+        for known in &self.atoms {
+            self.reader_starts.push(self.all_readers.len() as u32);
+            self.all_readers.extend(&known.readers);
+        }
+        self.reader_starts.push(self.all_readers.len() as u32);
+    }
+
+    /// The audiences whose rules name an atom.
+    pub(crate) fn readers_of(&self, atom: u32) -> &[u32] {
+        let place = |atom: u32| self.reader_starts[atom as usize] as usize;
+        &self.all_readers[place(atom)..place(atom + 1)]
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
@@ -418,7 +430,7 @@ impl Table {
         let world = World::nothing();
         let holds = |at: usize| {
             let mut timed = false;
-            let holds = self.rules[at].holds(&mut |number| {
+            let holds = self.rules.holds(at, &mut |number| {
                 let known = &self.atoms[number];
                 timed |= !known.atom.is_of_series() && known.atom.reads().time;
                 known.atom.holds(&world, &|_| None).0

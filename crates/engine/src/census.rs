@@ -110,7 +110,8 @@ impl Census {
             census.stock.insert(sandbox, Stock { profiles: r.u64()?, events: r.u64()? });
         }
         for _ in 0..r.len()? {
-            *census.members.of_mut(AudienceNo(r.u32()?)) = r.u64()?;
+            let audience = AudienceNo(r.u32()?);
+            *census.members.of_mut(audience) = r.u64()?;
         }
         Ok(census)
     }

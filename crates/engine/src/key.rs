@@ -1,4 +1,4 @@
-//! Where things lie in the store. Part of the disk format: format byte `STORE_FORMAT` of the Meta row.
+//! Where things lie in the store. Part of the disk format: format byte `FORMAT` of the Meta row.
 //!
 //! Numbers are big-endian, so that byte order is their order. Keys of profile data start with
 //! sandbox and partition (design, §5).
@@ -6,10 +6,8 @@
 use model::{FlowNo, PartitionNo, ProfileId, SandboxId, Timestamp, Xid};
 use store::StreamId;
 
-/// Version of what the log holds: commands and documents.
-pub(crate) const FORMAT: u8 = 1;
-/// Version of the other rows together. A store of another one is made anew from the log.
-pub(crate) const STORE_FORMAT: u8 = 2;
+/// Version of all row formats together, and of what the log holds: it holds rows.
+pub(crate) const FORMAT: u8 = 2;
 
 /// The stream of document changes.
 pub(crate) const CONTROL: StreamId = StreamId(0);
@@ -162,9 +160,16 @@ pub(crate) fn batch_number(key: &[u8]) -> Option<u64> {
 pub(crate) fn timer(partition: PartitionNo, due: Timestamp, sandbox: SandboxId, id: ProfileId) -> Vec<u8> {
     Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&id.0).0
 }
-/// Timers of several profiles that are due at once: the key names the first of them, the row the others.
-pub(crate) fn timers_at(partition: PartitionNo, due: Timestamp, sandbox: SandboxId, first: ProfileId) -> Vec<u8> {
-    Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&first.0).raw(&[1]).0
+/// Timers of several profiles that are due at once: the key names the first of them and the entry that set them, since
+/// another one may give the first of them the same instant again; the row names the others.
+pub(crate) fn timers_at(
+    partition: PartitionNo,
+    due: Timestamp,
+    sandbox: SandboxId,
+    first: ProfileId,
+    offset: u64,
+) -> Vec<u8> {
+    Key::new(b't').u16(partition.0).time(due).u32(sandbox.0).raw(&first.0).u64(offset).0
 }
 /// Prefix of the timers of a partition.
 pub(crate) fn timers(partition: PartitionNo) -> Vec<u8> {

@@ -353,7 +353,7 @@ fn by_partition(names: &[(PartitionNo, u64)], command: impl Fn(Vec<u64>) -> Comm
 
 /// A data directory keeps its format and its number of partitions.
 fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
-    let mut wanted = vec![key::STORE_FORMAT];
+    let mut wanted = vec![key::FORMAT];
     wanted.extend_from_slice(&partitions.to_be_bytes());
     match store.get(Keyspace::Meta, &key::format())? {
         None => {
@@ -362,9 +362,9 @@ fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
             Ok(store.commit(batch)?)
         }
         Some(found) if found == wanted => Ok(()),
-        Some(found) if found.first() != Some(&key::STORE_FORMAT) => {
-            Err(Error::layout("the store has an older format; run `rivermouth rebuild`"))
-        }
+        Some(found) if found.first() != Some(&key::FORMAT) => Err(Error::layout(
+            "this data directory was written by another version, whose format this one does not read",
+        )),
         Some(found) => {
             let there = found.get(1..3).and_then(|b| b.try_into().ok()).map_or(0, u16::from_be_bytes);
             Err(Error::layout(format!("this data directory has {there} partitions, the settings say {partitions}")))

@@ -149,8 +149,14 @@ impl Held<'_> {
     pub(crate) fn close(&mut self, flow: FlowNo, seq: u64) {
         let Some(tail) = self.flows.get_mut(&flow).filter(|tail| tail.after < seq) else { return };
         let at = tail.rows.partition_point(|row| row.waiting.last < seq);
-        if let Some(row) = tail.rows.get_mut(at) {
-            row.waiting.close(seq);
+        let Some(row) = tail.rows.get_mut(at) else { return };
+        // Nobody may ever read on, if the flow was disabled or is gone.
+        if row.waiting.close(seq) && row.waiting.is_done() {
+            self.bytes.fetch_sub(row.bytes.len(), Ordering::Relaxed);
+            tail.rows.remove(at);
+        }
+        if tail.rows.is_empty() && tail.until != u64::MAX {
+            self.flows.remove(&flow);
         }
     }
 }

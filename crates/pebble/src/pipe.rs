@@ -12,12 +12,17 @@ use crate::value::Value;
 impl<'a> Renderer<'a> {
     /// Runs the text filters that end with this call; false for null.
     pub(crate) fn pipe(&mut self, call: &'a FilterCall, out: &mut String) -> Raised<bool> {
-        if let Some(text) = self.lead(&call.input)? {
+        self.piped(call, out, false)
+    }
+
+    /// `asked`: nothing can be read in place, as is known from the call around.
+    fn piped(&mut self, call: &'a FilterCall, out: &mut String, asked: bool) -> Raised<bool> {
+        if !asked && let Some(text) = self.lead(&call.input)? {
             return self.apply(call, text, out).map(|()| true);
         }
         let mut made = self.scratch.pop().unwrap_or_default();
         let some = match &call.input {
-            Expr::Filter(inner) if inner.is_text => self.pipe(inner, &mut made)?,
+            Expr::Filter(inner) if inner.is_text => self.piped(inner, &mut made, inner.trims)?,
             input => self.taken(call, input, &mut made)?,
         };
         if some {

@@ -214,6 +214,13 @@ impl PartitionWorker {
 
     /// Shows the exports of the batch that was committed.
     fn publish_exports(&mut self) {
+        // Entries of the same batch may have closed some: outcomes that are applied again after a crash.
+        for (no, row) in &mut self.queued {
+            let rows = self.partitions.get(&no.0).and_then(|partition| partition.outbox.get(&row.flow));
+            if let Some(now) = rows.and_then(|rows| rows.get(&row.waiting.last)) {
+                row.waiting = *now;
+            }
+        }
         let mut queued = self.queued.drain(..).peekable();
         while let Some((no, first)) = queued.next() {
             let Some(mut tails) = self.published.tails.hold(no) else { continue };

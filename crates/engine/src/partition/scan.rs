@@ -125,7 +125,7 @@ impl PartitionWorker {
         let key = match ids {
             [] => return,
             [id] => key::timer(no, due, sandbox, *id),
-            [first, ..] => key::timers_at(no, due, sandbox, *first),
+            [first, ..] => key::timers_at(no, due, sandbox, *first, self.at.offset),
         };
         self.partition(no).set_due(due, &key);
         self.batch.put(Keyspace::Queue, key, ids[1..].iter().flat_map(|id| id.0).collect::<Vec<u8>>());

@@ -77,8 +77,9 @@ fn equality(condition: &Node) -> Option<(&[SmolStr], &SmolStr)> {
 
 /// The place of the condition that says no more than that the event has the only one of the types.
 pub(super) fn type_condition(conditions: &[Node], types: Option<&[SmolStr]>) -> Option<usize> {
-    types.filter(|types| types.len() == 1)?;
-    let is_type = |condition| equality(condition).is_some_and(|(path, _)| path.len() == 1 && path[0] == EVENT_TYPE);
+    let [only] = types? else { return None };
+    let says = |(path, text): (&[SmolStr], &SmolStr)| path.len() == 1 && path[0] == EVENT_TYPE && text == only;
+    let is_type = |condition| equality(condition).is_some_and(says);
     conditions.iter().position(is_type)
 }
 

@@ -483,8 +483,11 @@ fn sequence(node: &Node) -> Option<(Sequence, Parts)> {
             }
         }
         let windows: Box<[Span]> = local.windows.into();
-        age = age.min(age_max(&windows).unwrap_or(i64::MAX));
-        let keep = Keep { age_max: Some(age), ..Keep::default() };
+        let own = age_max(&windows).unwrap_or(i64::MAX);
+        age = age.min(own);
+        // Windows of its own tell instants, which must not depend on what was dropped for another step.
+        let kept = if windows.is_empty() { age } else { own };
+        let keep = Keep { age_max: Some(kept), ..Keep::default() };
         let series = parts.series(spec(local.conditions, step.item_slot, Sampled::Presence), keep);
         steps.push(Step { series, windows, tie: tied, reads: step.reads });
     }
