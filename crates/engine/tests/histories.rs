@@ -17,6 +17,8 @@ mod naive;
 #[path = "../../audience/tests/differential/random.rs"]
 #[expect(dead_code, reason = "only the texts of rules are needed")]
 mod random;
+#[path = "histories/shared_rows.rs"]
+mod shared_rows;
 #[path = "histories/world.rs"]
 mod world;
 

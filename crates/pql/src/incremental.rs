@@ -15,6 +15,7 @@ mod pair;
 mod readers;
 mod series;
 mod split;
+mod suffixes;
 mod sum;
 mod windows;
 

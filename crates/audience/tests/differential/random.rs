@@ -106,6 +106,9 @@ fn op(random: &mut Random) -> &'static str {
 }
 
 fn local(random: &mut Random) -> String {
+    if random.below(8) == 0 {
+        return format!("({} and {})", local(random), local(random));
+    }
     let condition = random.pick(&[
         r#"eventType = "a""#,
         r#"eventType = "b""#,
@@ -294,7 +297,7 @@ pub(crate) fn event(random: &mut Random, now: Timestamp, number: usize) -> Event
     let spread = [3_600_000, DAY_MS, 4 * DAY_MS, 45 * DAY_MS][random.below(4) as usize];
     let back = random.below(spread as u64) as i64;
     let at = match random.below(8) {
-        0 => now.0 + back,
+        0 | 5 => now.0 + back,
         // Whole seconds and days meet more often.
         1 => (now.0 - back) / DAY_MS * DAY_MS,
         2 => (now.0 - back) / 3_600_000 * 3_600_000,

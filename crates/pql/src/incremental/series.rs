@@ -4,7 +4,9 @@
 //! profile in order of time. Always: a series holds what its spec gives for the events taken in, whatever their
 //! order of arrival, but for samples too old for every window that reads them.
 
+use super::suffixes::Suffixes;
 use super::sum::{Sum, narrow};
+use super::windows::first_from;
 use crate::ast::Comparison;
 use crate::eval::{Folded, Run};
 use crate::exact_sum::ExactSum;
@@ -94,6 +96,8 @@ pub struct Keep {
     pub sums: bool,
     /// The least and the greatest of all samples.
     pub extremes: bool,
+    /// The least and the greatest from any single sample on.
+    pub suffixes: bool,
 }
 
 impl Keep {
@@ -104,6 +108,7 @@ impl Keep {
             age_max: self.age_max.max(other.age_max),
             sums: self.sums || other.sums,
             extremes: self.extremes || other.extremes,
+            suffixes: self.suffixes || other.suffixes,
         }
     }
 }
@@ -122,7 +127,7 @@ pub(crate) enum Sample {
 }
 
 impl Sample {
-    fn of(value: &V<'_>) -> Sample {
+    pub(super) fn of(value: &V<'_>) -> Sample {
         match value {
             V::Null => Sample::Null,
             V::Int(n) => Sample::Int(*n),
@@ -148,7 +153,7 @@ impl Sample {
         }
     }
 
-    fn owned(self) -> V<'static> {
+    pub(super) fn owned(self) -> V<'static> {
         match self {
             Sample::Text(s) => V::Own(s),
             Sample::Null => V::Null,
@@ -206,6 +211,7 @@ pub struct Series {
     /// Beside the times; empty where only presence is sampled.
     samples: Vec<Sample>,
     sums: Option<Box<Sums>>,
+    suffixes: Option<Box<[Suffixes; 2]>>,
     totals: Option<Box<Totals>>,
 }
 
@@ -248,7 +254,7 @@ impl Series {
         if time < oldest {
             return;
         }
-        let at = self.times.partition_point(|t| *t <= time);
+        let at = first_from(&self.times, time.saturating_add(1));
         if keep.sums {
             self.insert_sum(at, &sample);
         }
@@ -256,8 +262,16 @@ impl Series {
         if !presence {
             self.samples.insert(at, sample);
         }
-        let old = self.times.partition_point(|t| *t < oldest);
-        if old >= DROP_MIN && old * 2 >= self.times.len() {
+        if keep.suffixes {
+            for suffixes in &mut **self.suffixes.get_or_insert_with(|| [Fold::Min, Fold::Max].map(Suffixes::new).into())
+            {
+                suffixes.insert(&self.samples, at);
+            }
+        }
+        // One look tells whether half of them are old.
+        let is_old = self.times.get(self.times.len() / 2).is_some_and(|middle| *middle < oldest);
+        if is_old && self.times.len() >= 2 * DROP_MIN {
+            let old = self.times.partition_point(|t| *t < oldest);
             self.drop_first(old);
         }
     }
@@ -292,6 +306,7 @@ impl Series {
         if !self.samples.is_empty() {
             self.samples.drain(..count);
         }
+        self.suffixes.iter_mut().flat_map(|both| &mut **both).for_each(|suffixes| suffixes.drop_first(count));
         if let Some(sums) = &mut self.sums {
             sums.dropped = sums.running[count - 1].clone();
             sums.running.drain(..count);
@@ -336,6 +351,13 @@ impl Series {
             && let Some(sum) = self.sum(&range)
         {
             return sum_of(fold, &sum, None);
+        }
+        if let Some([least, greatest]) = self.suffixes.as_deref().filter(|_| range.end == self.samples.len()) {
+            match fold {
+                Fold::Min => return least.best(&self.samples, range.start),
+                Fold::Max => return greatest.best(&self.samples, range.start),
+                _ => {}
+            }
         }
         let mut folded = Folded::new(fold);
         let samples = self.samples.get(range).unwrap_or(&[]);

@@ -159,13 +159,14 @@ impl Parts {
     /// Adds a series of events, and gives the aggregate that folds it.
     fn aggregate(&mut self, fold: Fold, local: Local, slot: usize, sampled: Sampled) -> Aggregate {
         let windows: Box<[Span]> = local.windows.into();
-        let spec = spec(local.conditions, slot, sampled);
         let keep = if windows.is_empty() {
             Keep { totals: true, extremes: matches!(fold, Fold::Min | Fold::Max), ..Keep::default() }
         } else {
             let sums = matches!(fold, Fold::Sum | Fold::Average);
-            Keep { age_max: Some(age_max(&windows).unwrap_or(i64::MAX)), sums, ..Keep::default() }
+            let suffixes = matches!(fold, Fold::Min | Fold::Max) && !matches!(sampled, Sampled::Presence);
+            Keep { age_max: Some(age_max(&windows).unwrap_or(i64::MAX)), sums, suffixes, ..Keep::default() }
         };
+        let spec = spec(local.conditions, slot, sampled);
         Aggregate { series: self.series(spec, keep), windows, fold }
     }
 
