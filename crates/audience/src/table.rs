@@ -80,8 +80,10 @@ pub(crate) struct Table {
 struct Offers {
     every: Vec<u32>,
     /// Those that ask for a text in a field, by the path of the field and the text.
-    by_text: Vec<(Box<[SmolStr]>, HashMap<SmolStr, Vec<u32>>)>,
+    by_text: Vec<(Box<[SmolStr]>, SeriesByText)>,
 }
+
+type SeriesByText = HashMap<SmolStr, Vec<u32>>;
 
 impl Offers {
     fn add(&mut self, number: u32, spec: &SeriesSpec) {

@@ -19,7 +19,7 @@ pub struct Members {
     /// The numbers of the blocks, ascending: those of the audiences divided by 64.
     numbers: Vec<u32>,
     /// Beside the numbers.
-    blocks: Vec<Box<[u64; 64]>>,
+    blocks: Vec<[u64; 64]>,
 }
 
 impl PartialEq for Members {
@@ -48,7 +48,7 @@ impl Members {
         };
         let at = place.unwrap_or_else(|at| {
             self.numbers.insert(at, number);
-            self.blocks.insert(at, Box::new([0; 64]));
+            self.blocks.insert(at, [0; 64]);
             at
         });
         &mut self.blocks[at][audience.0 as usize % 64]

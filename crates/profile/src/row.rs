@@ -18,6 +18,7 @@ const PROFILE: u8 = 5;
 
 /// What stands under a profile key.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a row is nearly always a profile, and is taken apart at once")]
 pub enum Row {
     /// A profile.
     Profile(Profile),
