@@ -8,8 +8,7 @@
 use crate::Filtered;
 use crate::export::{self, Export, ExportedMembership, Reasons};
 use crate::flow::FlowPlan;
-use model::codec;
-use model::{AudienceNo, ProfileId, SandboxId, SmolStr, Status, Timestamp, Value};
+use model::{AudienceNo, ProfileId, SandboxId, SmolStr, Status, Timestamp, Value, codec};
 use profile::Profile;
 
 /// What happened to a profile in one log entry.
@@ -35,123 +34,96 @@ impl Change<'_> {
     }
 }
 
+/// The profile that a change is about, as it is after it.
+#[derive(Clone, Copy)]
+pub struct Subject<'a> {
+    /// Where it lives.
+    pub sandbox: SandboxId,
+    /// Its id.
+    pub id: ProfileId,
+    /// The profile.
+    pub profile: &'a Profile,
+    /// Its merged view.
+    pub attributes: &'a Value,
+    /// Whether an audience has the merge policy of the flow's audiences.
+    pub shares_policy: &'a dyn Fn(AudienceNo) -> bool,
+    /// The instant of the change.
+    pub now: Timestamp,
+}
+
 /// What one flow makes of a change.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum Verdict<'a> {
     /// No trigger matched: the ledger does not know of it.
     Nothing,
     /// A trigger matched, and nothing is sent.
     Filtered(Filtered),
     /// Send this.
-    Export(Box<Export>),
-}
-
-/// What one flow makes of a change, an export not being made yet.
-pub enum Judged<'a> {
-    /// See [`Verdict::Nothing`].
-    Nothing,
-    /// See [`Verdict::Filtered`].
-    Filtered(Filtered),
-    /// To be sent.
     Export(Draft<'a>),
 }
 
 /// An export, pointing into what it is made of.
 pub struct Draft<'a> {
     flow: &'a FlowPlan,
-    sandbox: SandboxId,
-    id: ProfileId,
-    profile: &'a Profile,
-    attributes: &'a Value,
+    subject: Subject<'a>,
     change: &'a Change<'a>,
-    shares_policy: &'a dyn Fn(AudienceNo) -> bool,
-    now: Timestamp,
     reasons: Reasons,
 }
 
-/// Decides for one flow. `attributes` is the merged view of the profile; `shares_policy` tells
-/// whether an audience has the merge policy of the flow's audiences.
-#[allow(clippy::too_many_arguments)]
-pub fn judge<'a>(
-    flow: &'a FlowPlan,
-    sandbox: SandboxId,
-    id: ProfileId,
-    profile: &'a Profile,
-    attributes: &'a Value,
-    change: &'a Change<'a>,
-    shares_policy: &'a dyn Fn(AudienceNo) -> bool,
-    now: Timestamp,
-) -> Judged<'a> {
+/// Decides for one flow.
+pub fn decide<'a>(flow: &'a FlowPlan, subject: Subject<'a>, change: &'a Change<'a>) -> Verdict<'a> {
+    let profile = subject.profile;
     let matched = matched(flow, profile, change);
     if matched.is_empty() {
-        return Judged::Nothing;
+        return Verdict::Nothing;
     }
     if !flow.enabled {
-        return Judged::Filtered(Filtered::FlowDisabled);
+        return Verdict::Filtered(Filtered::FlowDisabled);
     }
     let reasons = active(flow, matched);
     if reasons.is_empty() {
-        return Judged::Filtered(Filtered::TriggerOff);
+        return Verdict::Filtered(Filtered::TriggerOff);
     }
     let member = flow.audiences.iter().any(|m| profile.is_member(m.no));
     let exit = change.flips.iter().any(|(no, status)| *status == Status::Exited && flow.mapping(*no).is_some());
     if !member && !exit && !change.replay {
-        return Judged::Filtered(Filtered::NotAMember);
+        return Verdict::Filtered(Filtered::NotAMember);
     }
-    Judged::Export(Draft { flow, sandbox, id, profile, attributes, change, shares_policy, now, reasons })
-}
-
-/// As [`judge`], with the export made.
-#[allow(clippy::too_many_arguments)]
-pub fn decide(
-    flow: &FlowPlan,
-    sandbox: SandboxId,
-    id: ProfileId,
-    profile: &Profile,
-    attributes: &Value,
-    change: &Change<'_>,
-    shares_policy: &dyn Fn(AudienceNo) -> bool,
-    now: Timestamp,
-) -> Verdict {
-    match judge(flow, sandbox, id, profile, attributes, change, shares_policy, now) {
-        Judged::Nothing => Verdict::Nothing,
-        Judged::Filtered(reason) => Verdict::Filtered(reason),
-        Judged::Export(draft) => Verdict::Export(Box::new(draft.export())),
-    }
+    Verdict::Export(Draft { flow, subject, change, reasons })
 }
 
 impl Draft<'_> {
     /// The export.
     pub fn export(&self) -> Export {
+        let Subject { sandbox, id, profile, attributes, now, .. } = self.subject;
         Export {
-            sandbox: self.sandbox,
-            profile: self.id,
-            lineage: self.profile.lineage.clone(),
-            at: self.now,
+            sandbox,
+            profile: id,
+            lineage: profile.lineage.clone(),
+            at: now,
             reasons: self.reasons,
             memberships: self.memberships().collect(),
-            identities: self.profile.identities.iter().map(|k| k.identity.clone()).collect(),
-            attributes: project(self.attributes, &self.flow.attributes),
+            identities: profile.identities.iter().map(|k| k.identity.clone()).collect(),
+            attributes: project(attributes, &self.flow.attributes),
         }
     }
 
     /// Appends the bytes of the export, which is not made for that.
     pub fn encode_to(&self, out: &mut Vec<u8>) {
-        let Profile { lineage, identities, .. } = self.profile;
-        export::put_head(out, self.now, self.sandbox, self.id, lineage, self.reasons);
+        let Subject { sandbox, id, profile: Profile { lineage, identities, .. }, attributes, now, .. } = self.subject;
+        export::put_head(out, now, sandbox, id, lineage, self.reasons);
         codec::put_u64(out, self.memberships().count() as u64);
         self.memberships().for_each(|m| export::put_membership(out, &m));
         codec::put_u64(out, identities.len() as u64);
         identities.iter().for_each(|known| export::put_identity(out, &known.identity));
-        put_projection(out, self.attributes, &self.flow.attributes);
+        put_projection(out, attributes, &self.flow.attributes);
     }
 
     /// All memberships of the same merge policy, mapped ones first (activation.md §3.5).
     fn memberships(&self) -> impl Iterator<Item = ExportedMembership> {
-        let Draft { flow, profile, change, .. } = self;
+        let Draft { flow, subject: Subject { profile, shares_policy, .. }, change, .. } = self;
         let is_mapped = |no: AudienceNo| flow.mapping(no).is_some();
         let mapped = profile.memberships.iter().filter(move |(no, _)| is_mapped(*no));
-        let others = profile.memberships.iter().filter(move |(no, _)| !is_mapped(*no) && (self.shares_policy)(*no));
+        let others = profile.memberships.iter().filter(move |(no, _)| !is_mapped(*no) && shares_policy(*no));
         mapped.chain(others).map(|(no, m)| ExportedMembership {
             audience: no,
             status: m.status,

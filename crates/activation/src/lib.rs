@@ -9,7 +9,7 @@ mod export;
 mod flow;
 mod payload;
 
-pub use decide::{Change, Draft, Judged, Verdict, decide, judge};
+pub use decide::{Change, Draft, Subject, Verdict, decide};
 pub use export::{Export, ExportedMembership, Reasons};
 pub use flow::{FlowPlan, MappedAudience, Triggers};
 pub use payload::{Names, payload};

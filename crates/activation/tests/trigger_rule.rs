@@ -1,7 +1,7 @@
 //! The rule of activation.md §3.4 and §3.8, one line of it a case.
 #![allow(clippy::unwrap_used)]
 
-use activation::{Change, Export, Filtered, FlowPlan, MappedAudience, Reasons, Triggers, Verdict, decide};
+use activation::{Change, Export, Filtered, FlowPlan, MappedAudience, Reasons, Subject, Triggers, decide};
 use model::{AudienceNo, FlowNo, Identity, Membership, NamespaceId, SandboxId, SmolStr, Status, Timestamp, Value, Xid};
 use profile::{KnownIdentity, Profile};
 
@@ -57,11 +57,30 @@ fn json(text: &str) -> Value {
     Value::from_json(text.as_bytes()).unwrap()
 }
 
+/// A verdict with the export made.
+#[derive(Debug)]
+enum Verdict {
+    Nothing,
+    Filtered(Filtered),
+    Export(Box<Export>),
+}
+
 fn run(flow: &FlowPlan, profile: &Profile, change: &Change<'_>) -> Verdict {
     let attributes = json(
         r#"{"person":{"name":{"firstName":"Ines","lastName":"O"},"age":3},"prefs":{"a":[1]},"secret":"s","m":{"k":1}}"#,
     );
-    decide(flow, SandboxId(1), Xid([5; 16]), profile, &attributes, change, &|no| no.0 < 9, NOW)
+    let (sandbox, id, shares_policy) = (SandboxId(1), Xid([5; 16]), &|no: AudienceNo| no.0 < 9);
+    let subject = Subject { sandbox, id, profile, attributes: &attributes, shares_policy, now: NOW };
+    match decide(flow, subject, change) {
+        activation::Verdict::Nothing => Verdict::Nothing,
+        activation::Verdict::Filtered(reason) => Verdict::Filtered(reason),
+        activation::Verdict::Export(draft) => {
+            let (export, mut bytes) = (draft.export(), Vec::new());
+            draft.encode_to(&mut bytes);
+            assert_eq!(bytes, export.encode(), "a draft is written as its export is");
+            Verdict::Export(Box::new(export))
+        }
+    }
 }
 
 /// A reason in one word.

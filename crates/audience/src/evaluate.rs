@@ -157,7 +157,7 @@ impl Scratch {
             table.feeds[*number as usize].iter().for_each(|audience| self.mark(*audience));
         }
         for atom in &turned {
-            table.readers_of(*atom).iter().for_each(|audience| self.mark(*audience));
+            table.named_by.of(*atom as usize).iter().for_each(|audience| self.mark(*audience));
         }
         (self.series, self.turned) = (series, turned);
     }

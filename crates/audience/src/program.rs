@@ -23,37 +23,37 @@ const CONSTANT: u32 = 6;
 const KIND_BITS: u32 = 3;
 
 impl Program {
-    /// Adds the rule of the next audience.
-    pub(crate) fn push(&mut self, rule: &Rule) {
+    /// Adds the rule of the next audience, over atoms of these numbers.
+    pub(crate) fn push(&mut self, rule: &Rule, numbers: &[usize]) {
         self.starts.push(self.words.len() as u32);
-        self.write(rule);
+        self.write(rule, numbers);
     }
 
     fn word(&mut self, kind: u32, number: usize) {
         self.words.push((number as u32) << KIND_BITS | kind);
     }
 
-    fn write(&mut self, rule: &Rule) {
+    fn write(&mut self, rule: &Rule, numbers: &[usize]) {
         match rule {
             Rule::Constant(truth) => self.word(CONSTANT, usize::from(*truth)),
-            Rule::Atom(atom) => self.word(ATOM, *atom),
+            Rule::Atom(atom) => self.word(ATOM, numbers[*atom]),
             Rule::Not(of) => match **of {
-                Rule::Atom(atom) => self.word(NOT_ATOM, atom),
+                Rule::Atom(atom) => self.word(NOT_ATOM, numbers[atom]),
                 ref of => {
                     self.word(NOT, 0);
-                    self.write(of);
+                    self.write(of, numbers);
                 }
             },
-            Rule::All(all) => self.write_parts(ALL, all),
-            Rule::Any(any) => self.write_parts(ANY, any),
-            Rule::If(parts) => self.write_parts(IF, &**parts),
+            Rule::All(all) => self.write_parts(ALL, all, numbers),
+            Rule::Any(any) => self.write_parts(ANY, any, numbers),
+            Rule::If(parts) => self.write_parts(IF, &**parts, numbers),
         }
     }
 
-    fn write_parts(&mut self, kind: u32, parts: &[Rule]) {
+    fn write_parts(&mut self, kind: u32, parts: &[Rule], numbers: &[usize]) {
         let at = self.words.len();
         self.word(kind, 0);
-        parts.iter().for_each(|part| self.write(part));
+        parts.iter().for_each(|part| self.write(part, numbers));
         let length = self.words.len() - at;
         self.words[at] = (length as u32) << KIND_BITS | kind;
     }
@@ -132,17 +132,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn is_its_rules(rules in prop::collection::vec(rule(), 1..5), truths in 0u32..64) {
+        fn is_its_rules(
+            rules in prop::collection::vec(rule(), 1..5),
+            truths in 0u32..64,
+            numbers in prop::collection::vec(0usize..1000, 6),
+        ) {
             let mut program = Program::default();
-            rules.iter().for_each(|rule| program.push(rule));
+            rules.iter().for_each(|rule| program.push(rule, &numbers));
             for (audience, rule) in rules.iter().enumerate() {
                 let (mut ours, mut theirs) = (Vec::new(), Vec::new());
                 let truth = |atom: usize, asked: &mut Vec<usize>| {
                     asked.push(atom);
-                    truths >> atom & 1 == 1
+                    truths >> (atom % 6) & 1 == 1
                 };
                 let holds = program.holds(audience, &mut |atom| truth(atom, &mut ours));
-                prop_assert_eq!(holds, rule.holds(&mut |atom| truth(atom, &mut theirs)));
+                prop_assert_eq!(holds, rule.holds(&mut |atom| truth(numbers[atom], &mut theirs)));
                 prop_assert_eq!(ours, theirs);
             }
         }

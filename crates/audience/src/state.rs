@@ -173,11 +173,8 @@ impl State {
         now: Timestamp,
         turned: &mut dyn FnMut(u32),
     ) {
-        let Some(own) = self.numbers.binary_search(&number).ok() else { return };
+        let Ok(own) = self.numbers.binary_search(&number) else { return };
         for PairReader { atom, pair, is_first, other } in &table.readers[number as usize].pairs {
-            if !self.held.contains(*other) {
-                continue;
-            }
             let Some(other) = self.series(*other) else { continue };
             let own = &self.series[own];
             let found = match is_first {

@@ -47,9 +47,8 @@ pub(crate) struct Table {
     pub(crate) of_attributes: Bits,
     /// By audience.
     pub(crate) rules: Program,
-    /// The readers of all atoms, in their order, and where those of each begin.
-    all_readers: Vec<u32>,
-    reader_starts: Vec<u32>,
+    /// By atom: the audiences whose rules name it.
+    pub(crate) named_by: Lists,
     /// By series: the atoms that read it.
     pub(crate) readers: Vec<Readers>,
     /// By series: the audiences with expressions over it.
@@ -99,17 +98,12 @@ impl Offers {
     fn of(&self, body: &Value, name: &mut dyn FnMut(u32)) {
         self.every.iter().for_each(|number| name(*number));
         for (path, by_text) in &self.by_text {
-            // Only an array can hold a text twice.
-            let mut named: Option<Vec<u32>> = None;
+            // A series asks for one text, so a text that an array holds again names nothing new.
+            let mut seen: Vec<&str> = Vec::new();
             each_text(body, path, false, &mut |text, in_array| {
-                for number in by_text.get(text).into_iter().flatten() {
-                    let known = in_array && named.get_or_insert_default().contains(number);
-                    if !known {
-                        name(*number);
-                    }
-                    if in_array && !known {
-                        named.get_or_insert_default().push(*number);
-                    }
+                if let Some(series) = by_text.get(text).filter(|_| !seen.contains(&text)) {
+                    series.iter().for_each(|number| name(*number));
+                    seen.extend(in_array.then_some(text));
                 }
             });
         }
@@ -117,7 +111,7 @@ impl Offers {
 }
 
 /// Finds the texts along a path, looking into arrays as queries do.
-fn each_text(value: &Value, path: &[SmolStr], in_array: bool, on: &mut dyn FnMut(&str, bool)) {
+fn each_text<'v>(value: &'v Value, path: &[SmolStr], in_array: bool, on: &mut dyn FnMut(&'v str, bool)) {
     if let Some(items) = value.as_array() {
         return items.iter().for_each(|item| each_text(item, path, true, on));
     }
@@ -141,6 +135,35 @@ pub(crate) struct Facts {
 
 /// No atom.
 pub(crate) const NONE: u32 = u32::MAX;
+
+/// Many lists of numbers, one after the other.
+#[derive(Default)]
+pub(crate) struct Lists {
+    all: Vec<u32>,
+    /// Where each ends.
+    ends: Vec<u32>,
+}
+
+impl Lists {
+    fn push(&mut self, list: &[u32]) {
+        self.all.extend_from_slice(list);
+        self.ends.push(self.all.len() as u32);
+    }
+
+    pub(crate) fn of(&self, number: usize) -> &[u32] {
+        let from = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[from as usize..self.ends[number] as usize]
+    }
+}
+
+/// What is found again while a table is made.
+#[derive(Default)]
+struct Found {
+    series: HashMap<String, u32>,
+    atoms: HashMap<String, usize>,
+    /// By atom: the audiences whose rules name it.
+    named_by: Vec<Vec<u32>>,
+}
 
 /// A set of small numbers.
 #[derive(Debug, Clone, Default)]
@@ -174,8 +197,6 @@ pub(crate) struct KnownAtom {
     pub(crate) pair: Option<Pair>,
     /// The audience whose membership is all that it asks for.
     pub(crate) member_of: Option<AudienceNo>,
-    /// The audiences whose rules name it.
-    pub(crate) readers: Vec<u32>,
 }
 
 impl Audiences {
@@ -256,13 +277,11 @@ impl Table {
                 .collect(),
             ..Table::default()
         };
-        let (mut series, mut atoms) = (HashMap::default(), HashMap::default());
+        let mut found = Found::default();
         for (at, audience) in ordered.iter().enumerate() {
             let split = audience.query.split();
-            let numbers: Vec<usize> =
-                split.atoms.iter().map(|atom| table.atom(atom, at as u32, &mut series, &mut atoms)).collect();
-            let rule = split.rule.renumbered(&|own| numbers[own]);
-            table.rules.push(&rule);
+            let numbers: Vec<usize> = split.atoms.iter().map(|atom| table.atom(atom, at as u32, &mut found)).collect();
+            table.rules.push(&split.rule, &numbers);
             table.index_reads(at, audience);
             table.by_change.push((audience.changed_n, at as u32));
         }
@@ -271,13 +290,14 @@ impl Table {
         }
         table.ordered = ordered;
         table.by_change.sort_by(|a, b| b.cmp(a));
-        table.index_atoms();
+        found.named_by.iter().for_each(|audiences| table.named_by.push(audiences));
         table.note_singles();
+        table.index_atoms();
         table.of_nothing = table.find_of_nothing();
         table
     }
 
-    /// Notes the rules that are an atom which series decide, and the readers of atoms one after the other.
+    /// Notes the rules that are an atom which series decide.
     fn note_singles(&mut self) {
         for audience in 0..self.facts.len() {
             if let Some((atom, negated)) =
@@ -287,35 +307,22 @@ impl Table {
                 (facts.atom, facts.negated) = (atom, negated);
             }
         }
-        for known in &self.atoms {
-            self.reader_starts.push(self.all_readers.len() as u32);
-            self.all_readers.extend(&known.readers);
-        }
-        self.reader_starts.push(self.all_readers.len() as u32);
-    }
-
-    /// The audiences whose rules name an atom.
-    pub(crate) fn readers_of(&self, atom: u32) -> &[u32] {
-        let place = |atom: u32| self.reader_starts[atom as usize] as usize;
-        &self.all_readers[place(atom)..place(atom + 1)]
     }
 
     pub(crate) fn by_id(&self, id: &str) -> Option<&Arc<Audience>> {
         self.by_id.get(id).map(|i| &self.ordered[*i])
     }
 
-    /// The number of an atom, new or known; notes who reads it.
-    fn atom(
-        &mut self,
-        atom: &Arc<Atom>,
-        reader: u32,
-        series: &mut HashMap<String, u32>,
-        atoms: &mut HashMap<String, usize>,
-    ) -> usize {
-        let number = match atoms.get(atom.key()) {
+    /// The number of an atom, new or known; notes who names it.
+    fn atom(&mut self, atom: &Arc<Atom>, audience: u32, found: &mut Found) -> usize {
+        let number = match found.atoms.get(atom.key()) {
             Some(known) => *known,
             None => {
-                let of = atom.series().iter().zip(atom.keep()).map(|(spec, keep)| self.add_series(spec, *keep, series));
+                let of = atom
+                    .series()
+                    .iter()
+                    .zip(atom.keep())
+                    .map(|(spec, keep)| self.add_series(spec, *keep, &mut found.series));
                 let of = of.collect();
                 let own = self.atoms.len() as u32;
                 self.of_series.set(own, atom.is_of_series());
@@ -324,15 +331,13 @@ impl Table {
                 let member_of = atom.membership().and_then(|id| self.by_id.get(id));
                 let member_of = member_of.map(|at| self.facts[*at].no);
                 let pair = atom.pair();
-                self.atoms.push(KnownAtom { atom: atom.clone(), series: of, pair, member_of, readers: Vec::new() });
-                atoms.insert(atom.key().to_owned(), self.atoms.len() - 1);
+                self.atoms.push(KnownAtom { atom: atom.clone(), series: of, pair, member_of });
+                found.named_by.push(Vec::new());
+                found.atoms.insert(atom.key().to_owned(), self.atoms.len() - 1);
                 self.atoms.len() - 1
             }
         };
-        let readers = &mut self.atoms[number].readers;
-        if readers.last() != Some(&reader) {
-            readers.push(reader);
-        }
+        note(&mut found.named_by[number], audience);
         number
     }
 
@@ -394,23 +399,24 @@ impl Table {
         let mut read_by = vec![Vec::new(); self.series.len()];
         self.feeds = vec![Vec::new(); self.series.len()];
         for (number, known) in self.atoms.iter().enumerate() {
+            let named_by = self.named_by.of(number);
             for (own, series) in known.series.iter().enumerate() {
                 read_by[*series as usize].push((number as u32, own));
                 if !known.atom.is_of_series() {
-                    self.feeds[*series as usize].extend(&known.readers);
+                    self.feeds[*series as usize].extend(named_by);
                 }
             }
             if !known.atom.is_of_series() && known.atom.reads().time {
-                self.timed.extend(&known.readers);
+                self.timed.extend(named_by);
             }
             if let AtomKind::Whole(_) = known.atom.kind() {
                 match &known.atom.reads().event_types {
                     Some(types) => {
                         for name in types {
-                            self.whole_of_type.entry(name.clone()).or_default().extend(&known.readers);
+                            self.whole_of_type.entry(name.clone()).or_default().extend(named_by);
                         }
                     }
-                    None => self.whole_of_any.extend(&known.readers),
+                    None => self.whole_of_any.extend(named_by),
                 }
             }
         }
@@ -457,7 +463,7 @@ impl Table {
     /// The audiences that an event makes look at whole events.
     pub(crate) fn whole_of(&self, event: &EventView) -> impl Iterator<Item = u32> {
         let typed = type_of(event).and_then(|t| self.whole_of_type.get(t)).into_iter().flatten();
-        let all = self.whole_of_type.values().flatten().filter(|_| has_many_types(event));
+        let all = has_many_types(event).then(|| self.whole_of_type.values().flatten()).into_iter().flatten();
         typed.chain(all).chain(&self.whole_of_any).copied()
     }
 

@@ -40,13 +40,7 @@ impl Members {
     /// The count of an audience, to be changed.
     pub(crate) fn of_mut(&mut self, audience: AudienceNo) -> &mut u64 {
         let number = audience.0 / 64;
-        // Of few gaps, the place follows from the number.
-        let guess = self.numbers.first().map_or(0, |first| number.wrapping_sub(*first)) as usize;
-        let place = match self.numbers.get(guess) {
-            Some(found) if *found == number => Ok(guess),
-            _ => self.numbers.binary_search(&number),
-        };
-        let at = place.unwrap_or_else(|at| {
+        let at = self.numbers.binary_search(&number).unwrap_or_else(|at| {
             self.numbers.insert(at, number);
             self.blocks.insert(at, [0; 64]);
             at

@@ -49,6 +49,11 @@ impl SandboxPlan {
         self.datasets.values().find(|d| d.no == no)
     }
 
+    /// The place of the merge policy that the audiences of a flow have.
+    pub fn policy_of(&self, flow: &FlowPlan) -> usize {
+        flow.audiences.iter().find_map(|m| self.audiences.by_no(m.no)).map_or(0, |audience| audience.policy)
+    }
+
     /// The latest position at which something changed that makes stored profiles be looked at
     /// again: an audience's expression, or a newly mapped audience.
     pub fn revisit_n(&self) -> u64 {

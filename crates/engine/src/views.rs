@@ -13,7 +13,7 @@ use crate::progress::Progress;
 use crate::running::Engine;
 use crate::tail::Given;
 use activation::Export;
-use model::codec::Reader;
+use model::codec::{self, Reader};
 use model::{DatasetNo, FlowNo, Identity, PartitionNo, ProfileId, SandboxId, Timestamp};
 use pql::EventView;
 use profile::{Event, Profile, Row};
@@ -134,24 +134,13 @@ impl Engine {
         if let Some(known) = known {
             found.reserve(known.iter().map(|given| given.waiting.count_after(given.after)).sum::<usize>().min(limit));
             for Given { waiting, after, until, bytes } in &known {
-                for (seq, export) in (waiting.first..=*until).zip(outbox::exports(bytes)) {
-                    if seq > *after && waiting.is_open(seq) {
-                        found.push(Waiting { seq, export: Export::decode(export)? });
-                    }
-                }
+                take_open(&mut found, waiting, bytes, (*after, *until), limit)?;
             }
             return Ok(found);
         }
         outbox::scan_rows(self.store(), flow, partition, Bound::Excluded(after_seq), &mut |waiting, row| {
-            for (seq, export) in (waiting.first..).zip(outbox::exports(row)) {
-                if found.len() == limit {
-                    return Ok(ControlFlow::Break(()));
-                }
-                if seq > after_seq && waiting.is_open(seq) {
-                    found.push(Waiting { seq, export: Export::decode(export)? });
-                }
-            }
-            Ok(ControlFlow::Continue(()))
+            take_open(&mut found, &waiting, row, (after_seq, waiting.last), limit)?;
+            Ok(if found.len() < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
         })?;
         Ok(found)
     }
@@ -243,4 +232,19 @@ impl Engine {
             None => Ok(rows),
         }
     }
+}
+
+/// Takes the open exports of a row behind one number and up to another, until there are `limit`.
+fn take_open(
+    found: &mut Vec<Waiting>,
+    row: &outbox::Waiting,
+    bytes: &[u8],
+    (after, until): (u64, u64),
+    limit: usize,
+) -> codec::Result<()> {
+    let open = (row.first..=until).zip(outbox::exports(bytes)).filter(|(seq, _)| *seq > after && row.is_open(*seq));
+    for (seq, export) in open.take(limit - found.len()) {
+        found.push(Waiting { seq, export: Export::decode(export)? });
+    }
+    Ok(())
 }

@@ -11,7 +11,7 @@ use crate::outbox::Growing;
 use crate::plan::SandboxPlan;
 use crate::sight::ServiceFields;
 use crate::tail::Queued;
-use activation::{Change, Draft, Judged, judge};
+use activation::{Change, Draft, Subject, Verdict, decide};
 use audience::{Changed, Input};
 use model::{AudienceNo, PartitionNo, ProfileId, SandboxId, SmolStr, Status, Value};
 use pql::EventView;
@@ -183,13 +183,14 @@ impl PartitionWorker {
         let mut told = false;
         for flow in &plan.flows {
             let change = Change { replay: replay == Some(flow.no), ..*change };
-            let policy = flow.audiences.iter().find_map(|m| plan.audiences.by_no(m.no)).map_or(0, |a| a.policy);
+            let policy = plan.policy_of(flow);
             let shares = |audience: AudienceNo| plan.audiences.by_no(audience).is_some_and(|a| a.policy == policy);
             let attributes = views.get(policy).unwrap_or(&model::value::NULL);
-            match judge(flow, sandbox, id, profile, attributes, &change, &shares, self.at.now) {
-                Judged::Nothing => continue,
-                Judged::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason), 1)?,
-                Judged::Export(draft) => self.queue(no, flow.no, &draft)?,
+            let subject = Subject { sandbox, id, profile, attributes, shares_policy: &shares, now: self.at.now };
+            match decide(flow, subject, &change) {
+                Verdict::Nothing => continue,
+                Verdict::Filtered(reason) => self.count(no, flow.no, self.at.now, Movement::Refused(reason), 1)?,
+                Verdict::Export(draft) => self.queue(no, flow.no, &draft)?,
             }
             told = true;
         }

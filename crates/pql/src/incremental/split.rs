@@ -43,19 +43,6 @@ impl Rule {
             }
         }
     }
-
-    /// The same over atoms of other numbers.
-    pub fn renumbered(&self, number: &dyn Fn(usize) -> usize) -> Rule {
-        let all = |rules: &[Rule]| rules.iter().map(|r| r.renumbered(number)).collect();
-        match self {
-            Rule::Constant(truth) => Rule::Constant(*truth),
-            Rule::Atom(own) => Rule::Atom(number(*own)),
-            Rule::Not(of) => Rule::Not(Box::new(of.renumbered(number))),
-            Rule::All(rules) => Rule::All(all(rules)),
-            Rule::Any(rules) => Rule::Any(all(rules)),
-            Rule::If(parts) => Rule::If(Box::new(parts.each_ref().map(|r| r.renumbered(number)))),
-        }
-    }
 }
 
 /// A query taken apart.

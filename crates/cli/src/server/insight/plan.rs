@@ -8,7 +8,7 @@
 use super::sight;
 use super::{Scope, refused};
 use crate::server::compiler::PlanCompiler;
-use activation::{FlowPlan, Verdict, decide};
+use activation::{FlowPlan, Subject, Verdict, decide};
 use api::{ApiError, PlanRequest};
 use audience::Audience;
 use authoring::Catalogs;
@@ -282,13 +282,15 @@ impl<'c> Found<'c> {
                 }
                 profile
             });
-            let policy = flow.audiences.iter().find_map(|m| plan.audiences.by_no(m.no)).map_or(0, |a| a.policy);
+            let policy = plan.policy_of(flow);
             let shares = |no: AudienceNo| plan.audiences.by_no(no).is_some_and(|a| a.policy == policy);
             let Some(view) = views.get_mut(policy) else { continue };
             let view = view.get_or_insert_with(|| sight::view(plan, profile, policy));
             // Nothing but the memberships changes: no attribute, no mapping.
             let change = activation::Change { flips, previous_n: u64::MAX, ..activation::Change::default() };
-            match decide(flow, self.change.sandbox, stored.id, profile, view, &change, &shares, self.now) {
+            let (sandbox, id, now) = (self.change.sandbox, stored.id, self.now);
+            let subject = Subject { sandbox, id, profile, attributes: view, shares_policy: &shares, now };
+            match decide(flow, subject, &change) {
                 Verdict::Nothing => {}
                 Verdict::Filtered(reason) => *outflow.filtered.entry(reason.as_str()).or_default() += 1,
                 Verdict::Export(_) => outflow.exports += 1,
