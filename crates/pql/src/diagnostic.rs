@@ -131,7 +131,7 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 pub struct Diagnostics(Vec<Diagnostic>);
 
 /// More faults than this are not reported.
-const REPORTED_MAX: usize = 20;
+pub(crate) const REPORTED_MAX: usize = 20;
 
 impl Diagnostics {
     pub(crate) fn new(mut faults: Vec<Diagnostic>) -> Diagnostics {

@@ -1,9 +1,10 @@
 //! Tokens to tree (the grammar of pql.md §17), by recursive descent.
 //!
-//! In: any text. Out: a tree within the limits of `ast`, or every lexical fault and the first fault
-//! of syntax. Always: recursion is bounded by `DEPTH_MAX`, so no input overflows the stack.
+//! In: any text. Out: a tree within the limits of `ast`, or every lexical fault and the faults of
+//! syntax, as far as the parse can go on after one. Always: recursion is bounded by `DEPTH_MAX`, so no input overflows the stack.
 
 mod construct;
+mod recovery;
 mod window;
 
 use crate::ast::{Arithmetic, Ast, Comparison, DEPTH_MAX, Expr, ExprKind, Ident, NODES_MAX};
@@ -21,7 +22,7 @@ pub fn parse(text: &str) -> Result<Ast, Diagnostics> {
         return Err(Diagnostics::new(vec![Diagnostic::new(Kind::Limit, 0..0, message)]));
     }
     let (tokens, faults) = lexer::tokens(text);
-    let mut parser = Parser { tokens, at: 0, depth: 0, nodes: 0, without_in: false, faults };
+    let mut parser = Parser { tokens, at: 0, depth: 0, nodes: 0, without_in: false, faults, nesting: Vec::new() };
     match parser.query() {
         Ok(root) if parser.faults.is_empty() => Ok(Ast { root }),
         Ok(_) => Err(Diagnostics::new(parser.faults)),
@@ -32,7 +33,7 @@ pub fn parse(text: &str) -> Result<Ast, Diagnostics> {
     }
 }
 
-/// The result of a rule: the first fault ends the parse.
+/// The result of a rule.
 type Parse<T> = Result<T, Box<Diagnostic>>;
 
 struct Parser {
@@ -44,15 +45,14 @@ struct Parser {
     without_in: bool,
     /// Faults after which parsing went on.
     faults: Vec<Diagnostic>,
+    /// Open brackets around each token; empty before the first fault.
+    nesting: Vec<u32>,
 }
 
 impl Parser {
     fn query(&mut self) -> Parse<Expr> {
         let root = if self.at_lambda() { self.lambda()? } else { self.expr()? };
-        match self.peek() {
-            Token::End => Ok(root),
-            _ => self.unexpected_or("the end of the query", &["and", "or", "in", "notIn", "like", "occurs"]),
-        }
+        self.end_of_query().map(|()| root)
     }
 
     fn expr(&mut self) -> Parse<Expr> {
@@ -96,13 +96,13 @@ impl Parser {
         make: fn(Vec<Expr>) -> ExprKind,
     ) -> Parse<Expr> {
         let start = self.start();
-        let first = operand(self)?;
+        let first = self.operand(operand)?;
         if !self.at_word(word) {
             return Ok(first);
         }
         let mut operands = vec![first];
         while self.eat_word(word) {
-            operands.push(operand(self)?);
+            operands.push(self.operand(operand)?);
         }
         self.node(start, make(operands))
     }

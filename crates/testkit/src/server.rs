@@ -300,11 +300,20 @@ impl Server {
     }
 }
 
+/// Lines of a server's log that a failed test shows.
+const TOLD_LINES: usize = 40;
+
 impl Drop for Server {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             drop(child.kill());
             drop(child.wait());
+        }
+        if std::thread::panicking() {
+            // The room goes with its log; what it said last is what the reader of a failure needs.
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            eprintln!("the server's last lines:\n{}", lines[lines.len().saturating_sub(TOLD_LINES)..].join("\n"));
         }
     }
 }

@@ -62,6 +62,7 @@ impl Parser {
                 let fault = self.fault(self.span(), "`let` can not stand inside an operand");
                 return Err(Box::new(fault.hint("put `let … in …` into parentheses")));
             }
+            "and" | "or" => return self.unexpected("an expression"),
             _ if is_reserved(word) => return self.reserved(),
             _ if self.at_fold(word) => return self.fold(),
             _ if called => return self.call(word.clone()),

@@ -197,8 +197,9 @@ impl Stream {
         let mut api = Api::new("http://127.0.0.1:1");
         for batch in &self.lanes[lane] {
             let started = Instant::now();
-            while !self.is_taken(&mut api, batch) {
-                assert!(started.elapsed() < PATIENCE, "lane {lane}: a batch was not acknowledged within {PATIENCE:?}");
+            while let Err(why) = self.give(&mut api, batch) {
+                let waited = started.elapsed();
+                assert!(waited < PATIENCE, "lane {lane}: a batch was not acknowledged within {PATIENCE:?}: {why}");
                 std::thread::sleep(Duration::from_millis(10));
             }
             self.acked[lane].fetch_add(1, Ordering::AcqRel);
@@ -206,22 +207,23 @@ impl Stream {
         }
     }
 
-    /// Sends a batch once. A dead server or one that asks for patience has not taken it.
-    fn is_taken(&self, api: &mut Api, batch: &Batch) -> bool {
+    /// Sends a batch once. A dead server or one that asks for patience has not taken it, and why.
+    fn give(&self, api: &mut Api, batch: &Batch) -> Result<(), String> {
         let url = self.address.lock().expect("not poisoned").clone();
         if api.base() != url {
             *api = Api::new(&url);
         }
         let path = format!("/collection/batch/{}", self.inlet);
+        let sent = Instant::now();
         match api.try_send("POST", &path, Some(batch.body.clone()), &[]) {
-            Err(_) => {
+            Err(why) => {
                 self.failed.fetch_add(1, Ordering::AcqRel);
-                false
+                Err(format!("{url} did not answer, after {:?}: {why}", sent.elapsed()))
             }
             Ok(answer) if answer.status == 503 => {
                 assert!(answer.header("retry-after").is_some(), "503 without Retry-After: {answer:#?}");
                 self.refused.fetch_add(1, Ordering::AcqRel);
-                false
+                Err(answer.text)
             }
             Ok(answer) => {
                 let answer = answer.expect(207);
@@ -230,7 +232,7 @@ impl Stream {
                     taken.len() == batch.items.len() && taken.iter().all(|r| r.get("xactionId").is_some()),
                     "{answer:#?}"
                 );
-                true
+                Ok(())
             }
         }
     }
