@@ -4,7 +4,7 @@ use crate::EXITED_KEPT_MS;
 use crate::state::{State, earlier};
 use crate::table::{Audiences, Facts, NONE, OPT_OUT, Table};
 use model::{AudienceNo, Membership, Status, Timestamp, Value};
-use pql::{EventView, World};
+use pql::{EventView, Truth, World};
 use profile::Profile;
 
 /// What changed on the profile since it was last evaluated.
@@ -241,10 +241,14 @@ impl Pass<'_> {
             profile.set_due(audience.no, None);
             return false;
         };
-        let (holds, due) = match audience.atom {
-            NONE => holds(self.table, self.input, profile, state, at, attributes),
-            atom => (state.answer(self.table, atom as usize) != audience.negated, None),
+        let Truth { holds, flips_at: due, .. } = match audience.atom {
+            NONE => truth(self.table, self.input, profile, state, at, attributes),
+            atom => {
+                let holds = state.answer(self.table, atom as usize) != audience.negated;
+                Truth { holds, flips_at: None, exhausted: false }
+            }
         };
+
         if due.is_some() || profile.dues.as_ref().is_some_and(|dues| !dues.is_empty()) {
             profile.set_due(audience.no, due);
         }
@@ -264,17 +268,15 @@ impl Pass<'_> {
 }
 
 /// The truth of an audience's rule, and when time can turn one of its expressions.
-fn holds(
-    table: &Table,
-    input: &Input<'_>,
-    profile: &Profile,
-    state: &mut State,
-    at: u32,
-    attributes: &Value,
-) -> (bool, Option<Timestamp>) {
+fn truth(table: &Table, input: &Input<'_>, profile: &Profile, state: &mut State, at: u32, attributes: &Value) -> Truth {
     let is_member = |id: &str| table.by_id(id).is_some_and(|a| profile.is_member(a.no));
     let world = World { profile: attributes, events: input.events, is_member: &is_member, now: input.now };
-    let mut due = None;
+    let (mut flips_at, mut exhausted) = (None, false);
+    let mut told = |truth: Truth| {
+        flips_at = earlier(flips_at, truth.flips_at);
+        exhausted |= truth.exhausted;
+        truth.holds
+    };
     let holds = table.rules.holds(at as usize, &mut |number| {
         if table.of_series.contains(number as u32) {
             return state.answer(table, number);
@@ -284,14 +286,19 @@ fn holds(
             return profile.is_member(audience);
         }
         if table.of_attributes.contains(number as u32) {
-            return state.of_attributes(number as u32, || known.atom.holds(&world, &|_| None).0);
+            return state.of_attributes(number as u32, || told(known.atom.holds(&world, &|_| None)));
         }
         let lookup = |own: usize| known.series.get(own).and_then(|n| state.series(*n));
-        let (holds, change) = known.atom.holds(&world, &lookup);
-        due = earlier(due, change);
-        holds
+        told(known.atom.holds(&world, &lookup))
     });
-    (holds, due)
+    match exhausted {
+        true => {
+            // Answers of attributes that were cut off are none to keep.
+            state.forget_attributes();
+            Truth { holds: false, flips_at: None, exhausted }
+        }
+        false => Truth { holds, flips_at, exhausted },
+    }
 }
 
 /// A general opt-out in the legacy consent field group (profile.md §4.3).

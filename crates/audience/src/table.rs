@@ -441,7 +441,7 @@ impl Table {
             let holds = self.rules.holds(at, &mut |number| {
                 let known = &self.atoms[number];
                 timed |= !known.atom.is_of_series() && known.atom.reads().time;
-                known.atom.holds(&world, &|_| None).0
+                known.atom.holds(&world, &|_| None).holds
             });
             holds || timed
         };

@@ -115,7 +115,7 @@ impl Person {
             let is_member = |id: &str| members.contains(id);
             let world =
                 pql::World { profile: &self.attributes[0], events: &self.events, is_member: &is_member, now: self.now };
-            if audience.query.eval_bool(&world).0 {
+            if audience.query.eval_bool(&world).holds {
                 members.insert(audience.id.clone());
             }
         }

@@ -89,7 +89,7 @@ impl Clause {
     pub fn is_about(&self, event: &EventView, holds: bool, world: &World<'_>) -> bool {
         let alone = World { events: std::slice::from_ref(event), ..*world };
         let chosen = if !holds && !self.against.is_empty() { &self.against } else { &self.counts };
-        chosen.iter().any(|query| query.eval_bool(&alone).0)
+        chosen.iter().any(|query| query.eval_bool(&alone).holds)
     }
 }
 

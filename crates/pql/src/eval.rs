@@ -5,10 +5,14 @@
 //! Always: whatever depends on `now` reports its next change into `flip` where it is evaluated. Until
 //! that instant every atom that was evaluated answers the same, so the same atoms are evaluated and the
 //! value is the same; atoms that were skipped can not matter before that.
+//! Always: an evaluation ends. Loops over items pay for each; when all is spent they stop, and who runs the
+//! evaluation gives no value.
 
 mod array;
 mod chain;
 mod compare;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use array::Folded;
 pub(crate) use chain::STEPS_MAX;
@@ -16,13 +20,17 @@ pub(crate) use chain::STEPS_MAX;
 use crate::ast::Arithmetic;
 use crate::calendar::{Grid, LIMIT, clamp};
 use crate::functions::Plain;
-use crate::functions::pattern::Regex;
+use crate::functions::pattern::{Regex, STEPS_MAX as MATCH_STEPS_MAX};
 use crate::node::{Anchor, Node, Window};
 use crate::occurs::{Moment, Span};
 use crate::query::World;
 use crate::value::V;
 use model::{SmolStr, Timestamp};
 use std::rc::Rc;
+
+/// Items that an evaluation may look at: a second or two of work. What joins events with events needs the square of
+/// their number, so this is enough for 7,000 of them; what looks at each event once, for 50 million.
+pub const WORK_MAX: u32 = 50_000_000;
 
 /// One evaluation.
 pub(crate) struct Run<'a> {
@@ -32,6 +40,10 @@ pub(crate) struct Run<'a> {
     flip: i64,
     /// What [`Node::Kept`] stands for.
     kept: Option<&'a dyn Kept>,
+    /// What it may spend.
+    work: u32,
+    /// What is left of it; 0 when the evaluation was cut off.
+    left: u32,
 }
 
 /// Aggregates that are known without a look at events.
@@ -42,7 +54,15 @@ pub(crate) trait Kept {
 
 impl<'a> Run<'a> {
     pub(crate) fn new(world: &'a World<'a>, slots: usize) -> Run<'a> {
-        Run { world, now: clamp(world.now.0), slots: vec![V::Null; slots], flip: i64::MAX, kept: None }
+        Run {
+            world,
+            now: clamp(world.now.0),
+            slots: vec![V::Null; slots],
+            flip: i64::MAX,
+            kept: None,
+            work: WORK_MAX,
+            left: WORK_MAX,
+        }
     }
 
     /// The same with the aggregates that the nodes name.
@@ -50,10 +70,50 @@ impl<'a> Run<'a> {
         Run { kept: Some(kept), ..self }
     }
 
+    #[cfg(test)]
+    fn with_work(self, work: u32) -> Run<'a> {
+        Run { work, left: work, ..self }
+    }
+
     /// Puts a value where nodes look for a variable.
     pub(crate) fn set_slot(&mut self, slot: usize, value: V<'a>) {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = value;
+        }
+    }
+
+    /// Pays for a look at items. False when nothing is left: loops end then, whatever they have found.
+    pub(crate) fn pay(&mut self, items: u32) -> bool {
+        self.left = self.left.saturating_sub(items);
+        self.left > 0
+    }
+
+    /// Lets what follows take as much work as a whole evaluation.
+    pub(crate) fn refill(&mut self) {
+        self.left = self.work;
+    }
+
+    /// Whether it was cut off: values and truths mean nothing then.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.left == 0
+    }
+
+    /// The truth of a rule, each of whose conditions may take as much work as the whole: that is how they are
+    /// evaluated when events come one by one.
+    pub(crate) fn rule(&mut self, node: &'a Node) -> bool {
+        match node {
+            Node::And(all) => all.iter().all(|n| self.rule(n)),
+            Node::Or(any) => any.iter().any(|n| self.rule(n)),
+            Node::Not(of) => !self.rule(of),
+            Node::If(parts) => {
+                let [condition, then, otherwise] = &**parts;
+                if self.rule(condition) { self.rule(then) } else { self.rule(otherwise) }
+            }
+            _ if self.is_exhausted() => false,
+            _ => {
+                self.refill();
+                self.truth(node)
+            }
         }
     }
 
@@ -166,7 +226,7 @@ impl<'a> Run<'a> {
                 self.is_in(&item, &list, *negated)
             }
             Node::Like { text, pattern } => self.value(text).as_str().is_some_and(|s| pattern.matches(s)),
-            Node::Matches { text, regex } => self.value(text).as_str().is_some_and(|s| regex.is_match(s)),
+            Node::Matches { text, regex } => self.value(text).as_str().is_some_and(|s| self.matches(regex, s)),
             Node::Quantifier { all: false, generators } => self.exists(generators),
             Node::Quantifier { all: true, generators } => self.for_all(generators, true),
             Node::Occurs { time, window } => self.occurs(time, window),
@@ -205,6 +265,15 @@ impl<'a> Run<'a> {
         code(self, &many)
     }
 
+    /// Whether a text fits an expression; one that is given up counts as not fitting, and costs what it took.
+    pub(crate) fn matches(&mut self, regex: &Regex, text: &str) -> bool {
+        let fits = regex.is_match(text);
+        if fits.is_none() {
+            self.pay(MATCH_STEPS_MAX as u32);
+        }
+        fits.unwrap_or(false)
+    }
+
     fn regex_group(&mut self, text: &'a Node, regex: &Regex, group: &'a Node) -> V<'a> {
         let text = self.value(text);
         let (Some(text), V::Int(group)) = (text.as_str(), self.value(group)) else { return V::Null };
@@ -219,7 +288,7 @@ impl<'a> Run<'a> {
         }
         let time = self.value(time);
         match time.array_len() {
-            Some(_) => time.items().any(|item| self.in_span(&item, span)),
+            Some(_) => time.items().any(|item| !self.pay(1) || self.in_span(&item, span)),
             None => self.in_span(&time, span),
         }
     }

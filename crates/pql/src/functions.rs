@@ -198,8 +198,9 @@ pub(crate) fn like_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
 }
 
 /// `matches` whose expression is data: one that does not compile matches nothing.
-pub(crate) fn matches_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
-    let fits = |text: &str, regex: &str| pattern::Regex::of_data(regex).is_some_and(|regex| regex.is_match(text));
+pub(crate) fn matches_of_data<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let mut fits =
+        |text: &str, regex: &str| pattern::Regex::of_data(regex).is_some_and(|regex| run.matches(&regex, text));
     V::Bool(args[0].as_str().zip(args[1].as_str()).is_some_and(|(text, regex)| fits(text, regex)))
 }
 

@@ -11,6 +11,7 @@ use crate::types::Class;
 use crate::value::EventView;
 use model::{Timestamp, Type, Value};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is known of profiles and events; `Type::Any` where nothing is.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +49,13 @@ impl World<'static> {
     }
 }
 
+static EXHAUSTED: AtomicU64 = AtomicU64::new(0);
+
+/// How many evaluations were cut off in this process because they took too much work.
+pub fn exhausted() -> u64 {
+    EXHAUSTED.load(Ordering::Relaxed)
+}
+
 /// The result of an evaluation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
@@ -55,6 +63,39 @@ pub struct Outcome {
     pub value: Value,
     /// The first millisecond after `now` at which it could differ with nothing but time passing.
     pub flips_at: Option<Timestamp>,
+    /// The evaluation was cut off after [`WORK_MAX`](crate::WORK_MAX) items: the value is null and tells nothing.
+    pub exhausted: bool,
+}
+
+impl Outcome {
+    pub(crate) fn of(run: &Run<'_>, value: impl FnOnce() -> Value) -> Outcome {
+        if run.is_exhausted() {
+            EXHAUSTED.fetch_add(1, Ordering::Relaxed);
+            return Outcome { value: Value::Null, flips_at: None, exhausted: true };
+        }
+        Outcome { value: value(), flips_at: run.flips_at(), exhausted: false }
+    }
+}
+
+/// Whether something holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Truth {
+    /// Whether it does; false where the evaluation was cut off.
+    pub holds: bool,
+    /// The first millisecond after `now` at which that could differ with nothing but time passing.
+    pub flips_at: Option<Timestamp>,
+    /// A condition was cut off after [`WORK_MAX`](crate::WORK_MAX) items.
+    pub exhausted: bool,
+}
+
+impl Truth {
+    pub(crate) fn of(run: &Run<'_>, holds: bool) -> Truth {
+        if run.is_exhausted() {
+            EXHAUSTED.fetch_add(1, Ordering::Relaxed);
+            return Truth { holds: false, flips_at: None, exhausted: true };
+        }
+        Truth { holds, flips_at: run.flips_at(), exhausted: false }
+    }
 }
 
 /// A checked query, ready for evaluation; immutable.
@@ -142,13 +183,14 @@ impl Query {
     pub fn eval(&self, world: &World<'_>) -> Outcome {
         let mut run = Run::new(world, self.slots);
         let value = run.value(&self.root);
-        let value = run.settle(value).to_value(world.now.0);
-        Outcome { value, flips_at: run.flips_at() }
+        let value = run.settle(value);
+        Outcome::of(&run, || value.to_value(world.now.0))
     }
 
     /// Its truth: an array is true if it has an item, null is false.
-    pub fn eval_bool(&self, world: &World<'_>) -> (bool, Option<Timestamp>) {
+    pub fn eval_bool(&self, world: &World<'_>) -> Truth {
         let mut run = Run::new(world, self.slots);
-        (run.truth(&self.root), run.flips_at())
+        let holds = run.rule(&self.root);
+        Truth::of(&run, holds)
     }
 }

@@ -56,7 +56,7 @@ fn run(command: &str, query: &str) -> String {
                 now: person::now(),
             };
             if verb == "flips" {
-                let (value, flips_at) = compiled.eval_bool(&world);
+                let pql::Truth { holds: value, flips_at, .. } = compiled.eval_bool(&world);
                 assert_eq!(flips_at, compiled.eval(&world).flips_at, "both ways of evaluation: {query}");
                 return format!("{value} {}", flips_at.map_or("never".into(), |t| t.to_string()));
             }

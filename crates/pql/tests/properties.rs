@@ -14,7 +14,7 @@ fn query(text: &str) -> Query {
 fn eval(query: &Query, events: &[EventView], now: i64) -> (bool, Option<i64>) {
     let profile = Value::Object(Vec::new());
     let world = World { profile: &profile, events, is_member: &|_| false, now: Timestamp(now) };
-    let (value, flips_at) = query.eval_bool(&world);
+    let pql::Truth { holds: value, flips_at, .. } = query.eval_bool(&world);
     (value, flips_at.map(|t| t.0))
 }
 

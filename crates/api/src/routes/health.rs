@@ -72,6 +72,10 @@ fn ingest_figures(app: &App, page: &mut Page) {
     page.single("rivermouth_backlog_entries", "gauge", "Accepted log entries that are not applied yet.", backlog);
     let applied = app.engine.applied_entries();
     page.single("rivermouth_applied_entries_total", "counter", "Log entries applied since start.", applied);
+    let evaluations = "Evaluations of queries that were cut off because they took too much work, since start.";
+    page.single("rivermouth_evaluations_exhausted_total", "counter", evaluations, pql::exhausted());
+    let matches = "Matches of regular expressions that were given up because they took too many steps, since start.";
+    page.single("rivermouth_regex_stopped_total", "counter", matches, pql::matches_stopped());
 }
 
 fn stock_figures(app: &App, page: &mut Page) -> Result<(), engine::Error> {

@@ -20,7 +20,7 @@ impl Naive {
             let is_member = |id: &str| audiences.by_id(id).is_some_and(|a| self.status(a.no) == Some(Status::Realized));
             let world = pql::World { profile: attributes, events, is_member: &is_member, now };
             let opted_out = attributes.at("optOutConsentLevel.privacyOptOuts").as_array().is_some();
-            let holds = audience.query.eval_bool(&world).0 && !(audience.exclude_opt_out && opted_out);
+            let holds = audience.query.eval_bool(&world).holds && !(audience.exclude_opt_out && opted_out);
             match (self.status(audience.no), holds) {
                 (None | Some(Status::Exited), true) => {
                     self.memberships.insert(audience.no, (Status::Realized, now));

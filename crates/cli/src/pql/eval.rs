@@ -33,6 +33,9 @@ pub(super) fn run(m: &ArgMatches) -> Result<(), String> {
     };
     let compiled = pql::compile(&text, &schema).map_err(|e| e.render(&text))?;
     let outcome = person.at(now, |world| compiled.eval(world));
+    if outcome.exhausted {
+        return Err(too_much());
+    }
     output::line(&pql::value_to_json(&outcome.value).to_string());
     Ok(())
 }
@@ -78,16 +81,27 @@ pub(super) fn answer(line: &[u8], schema: &Schema, now: Timestamp) -> Json {
     };
     let id = case.get("id").to_json();
     match evaluated(case, schema, now) {
-        Ok(Ok(value)) => json!({"id": id, "value": value}),
-        Ok(Err((text, faults))) => json!({"id": id, "error": error(&text, &faults)}),
+        Ok(Evaluated::Value(value)) => json!({"id": id, "value": value}),
+        Ok(Evaluated::Refused(text, faults)) => json!({"id": id, "error": error(&text, &faults)}),
+        Ok(Evaluated::Exhausted) => json!({"id": id, "error": {"kind": "limit", "message": too_much()}}),
         Err(message) => refused(id, message),
     }
 }
 
-type Refused = (String, Diagnostics);
+/// Why a query has no value over a profile that it could be compiled for.
+fn too_much() -> String {
+    format!("the evaluation was cut off after {} items: the query joins too many with each other", pql::WORK_MAX)
+}
 
-/// The outer error is a fault of the case itself.
-fn evaluated(mut case: Value, schema: &Schema, now: Timestamp) -> Result<Result<Json, Refused>, String> {
+/// What a case can come to.
+enum Evaluated {
+    Value(Json),
+    Refused(String, Diagnostics),
+    Exhausted,
+}
+
+/// An error is a fault of the case itself.
+fn evaluated(mut case: Value, schema: &Schema, now: Timestamp) -> Result<Evaluated, String> {
     let Value::Str(text) = case.take("expr") else { return Err("/expr: a string is needed".into()) };
     let now = match case.take("now") {
         Value::Null => now,
@@ -103,9 +117,10 @@ fn evaluated(mut case: Value, schema: &Schema, now: Timestamp) -> Result<Result<
         Person::of(profile).map_err(|e| format!("/profile{}{e}", if e.starts_with('/') { "" } else { ": " }))?;
     let compiled = match pql::compile(&text, schema) {
         Ok(compiled) => compiled,
-        Err(faults) => return Ok(Err((text.to_string(), faults))),
+        Err(faults) => return Ok(Evaluated::Refused(text.to_string(), faults)),
     };
-    Ok(Ok(pql::value_to_json(&person.at(now, |world| compiled.eval(world)).value)))
+    let outcome = person.at(now, |world| compiled.eval(world));
+    Ok(if outcome.exhausted { Evaluated::Exhausted } else { Evaluated::Value(pql::value_to_json(&outcome.value)) })
 }
 
 /// The first fault, and all of them under `all` if there are more.

@@ -398,8 +398,8 @@ impl Person {
             .at("optOutConsentLevel.privacyOptOuts")
             .as_array()
             .is_some_and(|o| o.iter().any(|o| o.get("optOutValue").as_str() == Some("out")));
-        let (holds, turns) = rule.query.eval_bool(&world);
-        (holds && !(rule.doc.opt_out && out), turns)
+        let truth = rule.query.eval_bool(&world);
+        (truth.holds && !(rule.doc.opt_out && out), truth.flips_at)
     }
 
     /// A rule that answers otherwise than the memberships say: time was believed not to have turned it.

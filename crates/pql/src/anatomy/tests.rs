@@ -26,7 +26,7 @@ fn shown(part: &Part, world: &World<'_>) -> String {
         Part::Not(of) => format!("not({})", shown(of, world)),
         Part::If(parts) => format!("if({})", join(&**parts)),
         Part::Clause(clause) => {
-            let holds = clause.query.eval_bool(world).0;
+            let holds = clause.query.eval_bool(world).holds;
             let about = world.events.iter().filter(|e| clause.is_about(e, holds, world));
             let about: Vec<&str> = about.map(|e| e.id.as_str()).collect();
             let values = clause.measures.iter().map(|(_, query)| query.eval(world).value.to_json().to_string());
@@ -81,8 +81,8 @@ fn rules_come_apart_where_they_are_joined() {
     ];
     for (text, wanted) in cases {
         let part = take_apart(text, &schema()).unwrap_or_else(|e| panic!("{text}: {}", e.render(text)));
-        let whole = compile_segment(text, &schema()).expect("compiled before").eval_bool(&world).0;
-        assert_eq!(part.holds(&mut |clause| clause.query.eval_bool(&world).0), whole, "{text}");
+        let whole = compile_segment(text, &schema()).expect("compiled before").eval_bool(&world).holds;
+        assert_eq!(part.holds(&mut |clause| clause.query.eval_bool(&world).holds), whole, "{text}");
         assert_eq!(shown(&part, &world), wanted, "{text}");
     }
 }

@@ -1,7 +1,8 @@
 //! Arrays: fields and projection, filters, quantifiers, order, groups, aggregation (pql.md §6, §11, §12).
 //!
 //! Items flow one by one from `each` to their consumer; an array is made only where one is the result.
-//! A consumer that has seen enough stops the flow, so `exists` reads no further than it must.
+//! A consumer that has seen enough stops the flow, so `exists` reads no further than it must. Every item is paid for
+//! where it enters a flow.
 
 use super::{Run, as_time};
 use crate::exact_sum::ExactSum;
@@ -41,11 +42,17 @@ impl<'a> Run<'a> {
             _ => {
                 let whole = self.value(node);
                 for item in whole.items() {
+                    self.flow()?;
                     sink(self, item)?;
                 }
                 Flow::Continue(())
             }
         }
+    }
+
+    /// Pays for one item.
+    fn flow(&mut self) -> Flow {
+        if self.pay(1) { Flow::Continue(()) } else { Flow::Break(()) }
     }
 
     pub(super) fn any_item(&mut self, node: &'a Node, test: &mut dyn FnMut(&mut Run<'a>, V<'a>) -> bool) -> bool {
@@ -77,6 +84,9 @@ impl<'a> Run<'a> {
         }
         let mut kept = Vec::new();
         for item in whole.items() {
+            if !self.pay(1) {
+                break;
+            }
             self.slots[each.slot] = item.clone();
             if self.truth(&each.body) {
                 kept.push(item);
@@ -126,6 +136,7 @@ impl<'a> Run<'a> {
     fn project(&mut self, item: &V<'a>, path: &[SmolStr], sink: Sink<'_, 'a>) -> Flow {
         if item.array_len().is_some() {
             for inner in item.items() {
+                self.flow()?;
                 match path {
                     [] if inner.is_null() => {}
                     [] => sink(self, inner)?,
@@ -196,7 +207,10 @@ impl<'a> Run<'a> {
                 if let (Fold::Count, V::Fields(fields)) = (fold, &whole) {
                     return V::Int(fields.iter().filter(|(_, v)| !v.is_null()).count() as i64);
                 }
-                whole.items().try_for_each(|item| take(self, item))
+                whole.items().try_for_each(|item| {
+                    self.flow()?;
+                    take(self, item)
+                })
             }
         };
         folded.finish()
@@ -246,6 +260,9 @@ impl<'a> Run<'a> {
         let V::Groups(groups) = self.value(&map.source) else { return V::Null };
         let mut entries: Vec<(SmolStr, V<'a>)> = Vec::new();
         for (key, items) in groups.iter() {
+            if !self.pay(1) {
+                break;
+            }
             self.slots[map.key_slot] = key.clone();
             self.slots[map.items_slot] = items.clone();
             let key = self.value(&map.key);

@@ -10,6 +10,8 @@ use crate::value::V;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+/// What a state costs that the search remembers, in items: it bounds their memory.
+const STATE_COST: u32 = 32;
 /// The most steps of a chain (pql.md §16).
 pub(crate) const STEPS_MAX: usize = 6;
 
@@ -56,6 +58,9 @@ impl<'a> Search<'a> {
             return false;
         }
         for i in first..self.items.len() {
+            if !run.pay(1) {
+                return false;
+            }
             let (item, ms) = self.items[i].clone();
             run.slots[step.item_slot] = item;
             run.slots[step.time_slot] = V::Time(ms);
@@ -73,7 +78,7 @@ impl<'a> Search<'a> {
                 break;
             }
         }
-        if step.reads != 0 {
+        if step.reads != 0 && run.pay(STATE_COST) {
             self.failed.insert(state);
         }
         false

@@ -104,8 +104,12 @@ impl<'a> Run<'a> {
         Some(Relation::Unordered { equal })
     }
 
-    /// Deep equality; sets compare without order, null equals null.
+    /// Deep equality; sets compare without order, null equals null. Paid for like an item, since it is what loops
+    /// over pairs of items do; it ends those that look for an equal one when nothing is left.
     pub(crate) fn same(&mut self, left: &V<'a>, right: &V<'a>) -> bool {
+        if !self.pay(1) {
+            return true;
+        }
         match (left.array_len(), right.array_len()) {
             (Some(a), Some(b)) if is_set(left) || is_set(right) => {
                 let _ = (a, b);
@@ -119,7 +123,7 @@ impl<'a> Run<'a> {
 
     /// True if every non-null item of `part` is in `whole`.
     pub(crate) fn contains_all(&mut self, whole: &V<'a>, part: &V<'a>) -> bool {
-        part.items().filter(|item| !item.is_null()).all(|item| self.contains(whole, &item))
+        part.items().filter(|item| !item.is_null()).all(|item| self.contains(whole, &item) && !self.is_exhausted())
     }
 
     /// True if an item of `list` equals `item`, which is not null.

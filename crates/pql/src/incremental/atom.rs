@@ -11,7 +11,7 @@ use crate::eval::{Kept, Run, STEPS_MAX};
 use crate::method::Reads;
 use crate::node::{Fold, Node};
 use crate::occurs::{Moment, Span};
-use crate::query::World;
+use crate::query::{Truth, World};
 use crate::value::V;
 use model::Timestamp;
 use std::collections::HashSet;
@@ -166,13 +166,16 @@ impl Atom {
     /// The answer of any atom, and the first later instant at which time alone may give another one by what is no
     /// series: those tell theirs when their [readers](super::Readers) are asked. Only [`AtomKind::Whole`] looks at the events of
     /// the world.
-    pub fn holds(&self, world: &World<'_>, lookup: Lookup<'_>) -> (bool, Option<Timestamp>) {
+    pub fn holds(&self, world: &World<'_>, lookup: Lookup<'_>) -> Truth {
         match &self.kind {
-            AtomKind::Threshold(_) | AtomKind::Sequence(_) => (self.answer(lookup, world.now), None),
+            AtomKind::Threshold(_) | AtomKind::Sequence(_) => {
+                Truth { holds: self.answer(lookup, world.now), flips_at: None, exhausted: false }
+            }
             AtomKind::Expression(of) | AtomKind::Whole(of) => {
                 let kept = OfSeries { aggregates: &of.aggregates, lookup };
                 let mut run = Run::new(world, of.slots).with_kept(&kept);
-                (run.truth(&of.node), run.flips_at())
+                let holds = run.truth(&of.node);
+                Truth::of(&run, holds)
             }
         }
     }

@@ -182,7 +182,9 @@ impl<'a> Matcher<'a> {
     pub fn counts(&mut self, spec: &'a SeriesSpec, by_type: bool) -> bool {
         self.run.set_slot(0, V::Event(self.event));
         let known = spec.type_condition.filter(|_| by_type);
-        spec.conditions.iter().enumerate().all(|(at, c)| known == Some(at) || self.run.truth(c))
+        self.run.refill();
+        let counts = spec.conditions.iter().enumerate().all(|(at, c)| known == Some(at) || self.run.truth(c));
+        counts && !self.run.is_exhausted()
     }
 
     fn samples(&mut self, spec: &'a SeriesSpec, take: &mut dyn FnMut(Sample)) {

@@ -54,6 +54,8 @@ fn a_full_disk_loses_nothing() {
     stream.run(Duration::ZERO, || {
         // Space returns: the server goes on by itself.
         fill(&disk, &stream);
+        // It must not be at its end before the disk is full again.
+        stream.hold();
         let acked = stream.acked();
         assert!(disk.resize("512m"));
         until("the server takes messages again", || stream.acked(), |now| *now > acked);
@@ -77,6 +79,7 @@ fn fill(disk: &SmallDisk, stream: &Stream) {
     let (_, before) = stream.troubles();
     // The server may use more between the look and the change.
     until("the disk is small", || disk.resize(&format!("{}k", used_kb(&disk.path) + 1024)), |done| *done);
+    stream.go_on();
     until("the disk is full", || stream.troubles(), |(_, refused)| *refused > before + 200);
     assert!(stream.acked() < stream.len(), "the disk was large enough for all");
 }

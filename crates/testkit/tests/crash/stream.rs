@@ -13,11 +13,13 @@ use std::io::Read as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use testkit::{Api, PATIENCE, World};
+use testkit::{Api, PATIENCE, World, until};
 
 static DATA: &[u8] = include_bytes!("../../../cli/data/cdnow.txt.gz");
 const LANES: usize = 4;
 const BATCH: usize = 40;
+/// Batches that a lane may still send when it is held.
+const HELD_AFTER: usize = 5;
 
 /// One row: customer, time, discs, dollars.
 struct Purchase {
@@ -74,6 +76,8 @@ pub(crate) struct Stream {
     /// Where the server is now; it moves with every start.
     address: Mutex<String>,
     acked: Vec<AtomicUsize>,
+    /// By lane, the batch before which it waits.
+    held_at: Vec<AtomicUsize>,
     /// Requests that ended without an answer, or with 503.
     failed: AtomicUsize,
     refused: AtomicUsize,
@@ -127,6 +131,7 @@ impl Stream {
             inlet: world.inlet.clone(),
             address: Mutex::new(world.server.url.clone()),
             acked: (0..LANES).map(|_| AtomicUsize::new(0)).collect(),
+            held_at: (0..LANES).map(|_| AtomicUsize::new(usize::MAX)).collect(),
             failed: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
         }
@@ -150,6 +155,18 @@ impl Stream {
     /// Requests that ended without an answer, and those that were answered 503.
     pub(crate) fn troubles(&self) -> (usize, usize) {
         (self.failed.load(Ordering::Acquire), self.refused.load(Ordering::Acquire))
+    }
+
+    /// Lets every lane send some more batches only.
+    pub(crate) fn hold(&self) {
+        for (held_at, acked) in self.held_at.iter().zip(&self.acked) {
+            held_at.store(acked.load(Ordering::Acquire) + HELD_AFTER, Ordering::Release);
+        }
+    }
+
+    /// Lets the lanes send the rest.
+    pub(crate) fn go_on(&self) {
+        self.held_at.iter().for_each(|held_at| held_at.store(usize::MAX, Ordering::Release));
     }
 
     /// How many batches of each lane were acknowledged.
@@ -195,7 +212,8 @@ impl Stream {
 
     fn run_lane(&self, lane: usize, pause: Duration) {
         let mut api = Api::new("http://127.0.0.1:1");
-        for batch in &self.lanes[lane] {
+        for (at, batch) in self.lanes[lane].iter().enumerate() {
+            until("the lane may go on", || self.held_at[lane].load(Ordering::Acquire), |held_at| at < *held_at);
             let started = Instant::now();
             while let Err(why) = self.give(&mut api, batch) {
                 let waited = started.elapsed();

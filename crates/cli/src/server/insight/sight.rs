@@ -73,8 +73,8 @@ pub(super) fn holds(
     is_member: &dyn Fn(&str) -> bool,
     now: Timestamp,
 ) -> (bool, Option<Timestamp>) {
-    let (holds, due) = audience.query.eval_bool(&World { profile: view, events, is_member, now });
-    (holds && !(audience.exclude_opt_out && audience::is_opted_out(view)), due)
+    let truth = audience.query.eval_bool(&World { profile: view, events, is_member, now });
+    (truth.holds && !(audience.exclude_opt_out && audience::is_opted_out(view)), truth.flips_at)
 }
 
 /// The identities of a profile, `{namespace, id}` each, at most so many.

@@ -15,7 +15,7 @@ use engine::{Engine, SandboxPlan, StoredProfile};
 use model::{SmolStr, Status, Timestamp, Value};
 use pql::anatomy::{Clause, Part, take_apart};
 use pql::turns::{self, Effort, Turn};
-use pql::{EventView, Query, Schema, World};
+use pql::{EventView, Query, Schema, Truth, World};
 use serde_json::{Value as Json, json};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -179,7 +179,7 @@ impl Sight<'_> {
     fn clause(&self, clause: &Clause) -> Json {
         let is_member = |id: &str| self.was_member(id, self.now);
         let world = World { profile: &self.view, events: &self.events, is_member: &is_member, now: self.now };
-        let holds = clause.query.eval_bool(&world).0;
+        let Truth { holds, exhausted, .. } = clause.query.eval_bool(&world);
         let reads = clause.query.reads();
         let values: Vec<Json> = clause
             .measures
@@ -191,6 +191,7 @@ impl Sight<'_> {
             "expression": clause.text,
             "form": clause.form(),
             "holds": holds,
+            "exhausted": exhausted,
             "values": values,
             "events": if reads.events { self.speaking(clause, holds, &world) } else { Json::Null },
             "attributes": reads.profile_paths.iter().map(|path| self.attribute(path)).collect::<Vec<_>>(),
@@ -260,7 +261,8 @@ impl Sight<'_> {
         marks.dedup();
         let truth = |events: &[EventView], at| {
             let is_member = |id: &str| self.was_member(id, at);
-            query.eval_bool(&World { profile: &self.view, events, is_member: &is_member, now: at })
+            let truth = query.eval_bool(&World { profile: &self.view, events, is_member: &is_member, now: at });
+            (truth.holds, truth.flips_at)
         };
         turn(turns::last(&truth, &self.events, &marks, self.now, &self.past))
     }
@@ -269,7 +271,8 @@ impl Sight<'_> {
     fn next(&self, query: &Query) -> Json {
         let truth = |events: &[EventView], at| {
             let world = |is_member: &dyn Fn(&str) -> bool| {
-                query.eval_bool(&World { profile: &self.view, events, is_member, now: at })
+                let truth = query.eval_bool(&World { profile: &self.view, events, is_member, now: at });
+                (truth.holds, truth.flips_at)
             };
             if query.reads().memberships.is_empty() {
                 return world(&|_| false);

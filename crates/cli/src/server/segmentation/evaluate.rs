@@ -88,7 +88,7 @@ impl Evaluator {
             let policy = audience.policy;
             let view = views[policy].get_or_insert_with(|| self.views.of(&stored.profile, &policies[policy]));
             let world = World { profile: view, events: &events, is_member: &is_member, now };
-            let holds = audience.query.eval_bool(&world).0 && !(audience.exclude_opt_out && is_opted_out(view));
+            let holds = audience.query.eval_bool(&world).holds && !(audience.exclude_opt_out && is_opted_out(view));
             found.borrow_mut().push(holds);
         }
         Ok(found.into_inner())
@@ -114,5 +114,5 @@ pub(super) fn holds(
         audience.is_some_and(|audience| stored.profile.is_member(audience.no))
     };
     let world = World { profile: &view, events: &events, is_member: &is_member, now };
-    Ok(query.eval_bool(&world).0)
+    Ok(query.eval_bool(&world).holds)
 }

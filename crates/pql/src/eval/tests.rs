@@ -1,0 +1,83 @@
+//! Evaluations end: every loop over items is cut off when nothing is left to spend.
+
+use super::Run;
+use crate::query::{Outcome, Query, Schema, Truth, World, compile};
+use crate::value::EventView;
+use model::{SmolStr, Timestamp, Value};
+
+const EVENTS: i64 = 300;
+
+fn events() -> Vec<EventView> {
+    let event = |n: i64| EventView {
+        timestamp: Timestamp(n),
+        id: SmolStr::new(format!("e{n}")),
+        body: Value::Object(vec![
+            (SmolStr::new("n"), Value::Int(n)),
+            (SmolStr::new("text"), Value::Str(SmolStr::new("a".repeat(40)))),
+        ]),
+    };
+    (0..EVENTS).map(event).collect()
+}
+
+fn with<T>(text: &str, work: u32, look: impl for<'a> FnOnce(&'a Query, Run<'a>) -> T) -> T {
+    let query = compile(text, &Schema::untyped()).unwrap_or_else(|faults| panic!("{}", faults.render(text)));
+    let (profile, events) = (Value::Null, events());
+    let world = World { profile: &profile, events: &events, is_member: &|_| false, now: Timestamp(EVENTS) };
+    look(&query, Run::new(&world, query.parts().1).with_work(work))
+}
+
+fn outcome(text: &str, work: u32) -> Outcome {
+    with(text, work, |query, mut run| {
+        let value = run.value(query.parts().0);
+        let value = run.settle(value);
+        Outcome::of(&run, || value.to_value(EVENTS))
+    })
+}
+
+#[test]
+fn what_takes_the_square_of_all_events_is_cut_off() {
+    for text in [
+        "exists A from xEvent, B from xEvent where A.n = B.n + 1000",
+        "forall A from xEvent: exists B from xEvent where B.n > A.n - 1",
+        "count xEvent.n over X from xEvent where exists B from xEvent where B.n = X.n + 1000",
+        "(select A from xEvent where (select B from xEvent where B.n > A.n).count() > 1000).count()",
+        "xEvent[n in (select B from xEvent where B.n < 0 - 1).n or xEvent.n.includes(0 - n - 1)].count()",
+        "xEvent.n.distinct().count()",
+        "xEvent.groupBy(n).map((K, G) => mapEntry(K, G.count()))",
+        "xEvent.n.intersection(xEvent.n).count()",
+        "xEvent.n.subsetOf(xEvent.n)",
+        "xEvent.map(timestamp).intersects(xEvent.map(n + 1000))",
+        "chain(xEvent, timestamp, [A: WHAT(n > 0), B: WHAT(n > A.n), C: WHAT(n = A.n + B.n + 1000)])",
+        "xEvent[text.matches(\"^(a*)*\\\\1!$\")].count()",
+    ] {
+        let cut = outcome(text, 20_000);
+        assert_eq!(cut, Outcome { value: Value::Null, flips_at: None, exhausted: true }, "{text}");
+    }
+}
+
+#[test]
+fn what_looks_at_each_event_a_few_times_is_not() {
+    for (text, value) in [
+        ("count(xEvent[n > 10 and n < 20])", Value::Int(9)),
+        ("exists A from xEvent where A.n = 299", Value::Bool(true)),
+        ("chain(xEvent, timestamp, [A: WHAT(n = 1), B: WHAT(n = 298), C: WHAT(n > 298)])", Value::Bool(true)),
+        ("sum(xEvent.topN(n, 2).n)", Value::Int(299 + 298)),
+    ] {
+        assert_eq!(outcome(text, 2_000), Outcome { value, flips_at: None, exhausted: false }, "{text}");
+    }
+}
+
+#[test]
+fn each_condition_of_a_rule_may_spend_all_and_one_that_was_cut_off_decides() {
+    let truth = |text: &str, work: u32| {
+        with(text, work, |query, mut run| {
+            let holds = run.rule(query.parts().0);
+            Truth::of(&run, holds)
+        })
+    };
+    let twice = "exists A from xEvent where A.n = 299 and exists B from xEvent where B.n = 299";
+    assert_eq!(truth(twice, 2 * EVENTS as u32 + 10), Truth { holds: true, flips_at: None, exhausted: false });
+    let cut = Truth { holds: false, flips_at: None, exhausted: true };
+    assert_eq!(truth("not (exists A from xEvent, B from xEvent where A.n = B.n + 1000)", 20_000), cut);
+    assert_eq!(truth("not (exists A from xEvent, B from xEvent where A.n = B.n + 1000) or 1 = 1", 20_000), cut);
+}
