@@ -11,11 +11,14 @@
 mod array;
 mod chain;
 mod compare;
+mod keys;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use array::Folded;
 pub(crate) use chain::STEPS_MAX;
+pub(crate) use compare::fields;
+pub(crate) use keys::{Lookup, keys};
 
 use crate::ast::Arithmetic;
 use crate::calendar::{Grid, LIMIT, clamp};

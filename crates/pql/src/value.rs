@@ -22,6 +22,9 @@ pub struct EventView {
 }
 
 impl EventView {
+    /// The timestamp of an event that has none: its field is null, and it stands before all others.
+    pub const UNTIMED: Timestamp = Timestamp(i64::MIN);
+
     /// The order of a history: timestamp, then `_id` (pql.md §1.3).
     pub fn order(&self) -> (Timestamp, &str) {
         (self.timestamp, &self.id)
@@ -75,6 +78,16 @@ impl<'a> V<'a> {
             Value::Array(items) => V::Items(items),
             Value::Object(fields) => V::Fields(fields),
         }
+    }
+
+    /// When an event happened; null where that is not known.
+    pub(crate) fn time_of(event: &EventView) -> V<'a> {
+        if event.timestamp == EventView::UNTIMED { V::Null } else { V::Time(event.timestamp.0) }
+    }
+
+    /// The id of an event; null where it has none.
+    pub(crate) fn id_of(event: &'a EventView) -> V<'a> {
+        if event.id.is_empty() { V::Null } else { V::Str(&event.id) }
     }
 
     pub(crate) fn list(items: Vec<V<'a>>) -> V<'a> {
@@ -168,10 +181,9 @@ impl<'a> V<'a> {
 }
 
 fn event_value(event: &EventView) -> Value {
-    let mut fields = vec![
-        (SmolStr::new_static("_id"), Value::Str(event.id.clone())),
-        (SmolStr::new_static("timestamp"), Value::Str(SmolStr::from(event.timestamp.to_string()))),
-    ];
+    let own = [("_id", V::id_of(event)), ("timestamp", V::time_of(event))].map(|(n, v)| (SmolStr::new_static(n), v));
+    let mut fields: Vec<_> =
+        own.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name, v.to_value(0))).collect();
     if let Value::Object(body) = &event.body {
         fields.extend(body.iter().filter(|(name, _)| name != "_id" && name != "timestamp").cloned());
     }

@@ -30,8 +30,12 @@ fn every_line_has_an_answer() {
         ),
         (r#"{"id":"f"}"#, r#"{"id":"f","error":{"kind":"input","message":"/expr: a string is needed"}}"#),
         (
-            r#"{"id":"g","expr":"1","profile":{"xEvent":[{}]}}"#,
-            r#"{"id":"g","error":{"kind":"input","message":"/profile/xEvent/0/timestamp: a date-time is needed"}}"#,
+            r#"{"id":"g","expr":"1","profile":{"xEvent":[7]}}"#,
+            r#"{"id":"g","error":{"kind":"input","message":"/profile/xEvent/0: an event is an object"}}"#,
+        ),
+        (
+            r#"{"id":"u","expr":"xEvent.map(timestamp.isNull() and _id.isNull() and a = 1)","profile":{"xEvent":[{"a":1,"timestamp":"soon","_id":7}]}}"#,
+            r#"{"id":"u","value":[true]}"#,
         ),
         (
             r#"{"id":"h","expr":"1","now":"soon"}"#,

@@ -4,12 +4,13 @@
 //! A consumer that has seen enough stops the flow, so `exists` reads no further than it must. Every item is paid for
 //! where it enters a flow.
 
-use super::{Run, as_time};
+use super::{Run, as_time, fields, keys};
 use crate::exact_sum::ExactSum;
 use crate::node::{Each, Fold, Generator, MapGroups, Node};
 use crate::value::{V, date_text, sort_order};
 use model::{SmolStr, Timestamp};
 use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::rc::Rc;
 
@@ -121,8 +122,8 @@ impl<'a> Run<'a> {
         match of {
             V::Fields(fields) => fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| V::of(v)),
             V::Event(event) => match name {
-                "timestamp" => V::Time(event.timestamp.0),
-                "_id" => V::Str(&event.id),
+                "timestamp" => V::time_of(event),
+                "_id" => V::id_of(event),
                 _ => V::of(event.body.get(name)),
             },
             V::Profile(_) if name == "xEvent" => V::Events(self.world.events),
@@ -204,8 +205,8 @@ impl<'a> Run<'a> {
             true => self.each(source, &mut take),
             false => {
                 let whole = self.value(source);
-                if let (Fold::Count, V::Fields(fields)) = (fold, &whole) {
-                    return V::Int(fields.iter().filter(|(_, v)| !v.is_null()).count() as i64);
+                if let (Fold::Count, Some(entries)) = (fold, fields(&whole)) {
+                    return V::Int(entries.len() as i64);
                 }
                 whole.items().try_for_each(|item| {
                     self.flow()?;
@@ -245,11 +246,17 @@ impl<'a> Run<'a> {
 
     /// Groups in the order in which their keys appear.
     pub(super) fn group_by(&mut self, each: &'a Each) -> V<'a> {
-        let keyed = self.keyed(each);
+        let mut keyed = self.keyed(each);
+        keyed.retain(|(key, _)| !key.is_null());
+        let mut places = keys(keyed.iter().map(|(key, _)| key)).map(|keys| (keys.into_iter(), HashMap::new()));
         let mut groups: Vec<(V<'a>, Vec<V<'a>>)> = Vec::new();
-        for (key, item) in keyed.into_iter().filter(|(key, _)| !key.is_null()) {
-            match groups.iter().position(|(known, _)| self.same(known, &key)) {
-                Some(at) => groups[at].1.push(item),
+        for (key, item) in keyed {
+            let place = match &mut places {
+                Some((keys, known)) => keys.next().map(|key| *known.entry(key).or_insert(groups.len())),
+                None => groups.iter().position(|(known, _)| self.same(known, &key)),
+            };
+            match place.and_then(|at| groups.get_mut(at)) {
+                Some(group) => group.1.push(item),
                 None => groups.push((key, vec![item])),
             }
         }

@@ -1,6 +1,6 @@
 //! Comparison, equality and membership under the null rules of pql.md §8 and the array rule of §6.
 
-use super::{Run, instant};
+use super::{Lookup, Run, instant};
 use crate::ast::Comparison;
 use crate::node::Node;
 use crate::occurs::compare_with_now;
@@ -123,7 +123,8 @@ impl<'a> Run<'a> {
 
     /// True if every non-null item of `part` is in `whole`.
     pub(crate) fn contains_all(&mut self, whole: &V<'a>, part: &V<'a>) -> bool {
-        part.items().filter(|item| !item.is_null()).all(|item| self.contains(whole, &item) && !self.is_exhausted())
+        let whole = Lookup::new(whole, part.array_len().unwrap_or(0));
+        part.items().filter(|item| !item.is_null()).all(|item| whole.holds(self, &item) && !self.is_exhausted())
     }
 
     /// True if an item of `list` equals `item`, which is not null.
@@ -150,7 +151,7 @@ fn is_set(value: &V<'_>) -> bool {
 }
 
 /// The fields of an object that are not null.
-fn fields<'a>(value: &V<'a>) -> Option<Vec<(SmolStr, V<'a>)>> {
+pub(crate) fn fields<'a>(value: &V<'a>) -> Option<Vec<(SmolStr, V<'a>)>> {
     let of = |fields: &'a [(SmolStr, Value)]| fields.iter().map(|(name, v)| (name.clone(), V::of(v))).collect();
     let mut all: Vec<(SmolStr, V<'a>)> = match value {
         V::Fields(stored) => of(stored),
@@ -158,8 +159,8 @@ fn fields<'a>(value: &V<'a>) -> Option<Vec<(SmolStr, V<'a>)>> {
         V::Record(made) => made.to_vec(),
         V::Event(event) => {
             let mut all: Vec<_> = of(event.body.as_object().unwrap_or(&[]));
-            all.push((SmolStr::new_static("timestamp"), V::Time(event.timestamp.0)));
-            all.push((SmolStr::new_static("_id"), V::Str(&event.id)));
+            all.push((SmolStr::new_static("timestamp"), V::time_of(event)));
+            all.push((SmolStr::new_static("_id"), V::id_of(event)));
             all
         }
         _ => return None,

@@ -24,9 +24,8 @@ mod superset_of;
 mod top_n;
 
 use super::Group;
-use crate::eval::Run;
+use crate::eval::{Run, keys};
 use crate::value::V;
-use model::SmolStr;
 use std::collections::HashSet;
 
 pub(super) const GROUP: Group = Group {
@@ -60,9 +59,9 @@ pub(super) const GROUP: Group = Group {
 
 fn distinct_of<'a>(run: &mut Run<'a>, mut items: Vec<V<'a>>) -> V<'a> {
     items.retain(|item| !item.is_null());
-    if items.iter().all(|item| item.as_str().is_some()) {
-        let mut known = HashSet::new();
-        items.retain(|item| known.insert(SmolStr::new(item.as_str().unwrap_or_default())));
+    if let Some(keys) = keys(items.iter()) {
+        let (mut known, mut keys) = (HashSet::new(), keys.into_iter());
+        items.retain(|_| keys.next().is_some_and(|key| known.insert(key)));
         return V::set(items);
     }
     let mut kept: Vec<V<'a>> = Vec::new();

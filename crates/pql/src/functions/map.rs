@@ -6,6 +6,7 @@ mod map_entry;
 mod values;
 
 use super::Group;
+use crate::eval::fields;
 use crate::value::V;
 
 pub(super) const GROUP: Group = Group {
@@ -16,14 +17,5 @@ pub(super) const GROUP: Group = Group {
 
 /// The entries of a map or object that are not null.
 fn entries<'a>(map: &V<'a>, pick: impl Fn(V<'a>, V<'a>) -> V<'a>) -> Vec<V<'a>> {
-    match map {
-        V::Fields(fields) => {
-            fields.iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| pick(V::Str(name), V::of(v))).collect()
-        }
-        V::Record(fields) => {
-            let present = fields.iter().filter(|(_, v)| !v.is_null());
-            present.map(|(name, v)| pick(V::Own(name.clone()), v.clone())).collect()
-        }
-        _ => Vec::new(),
-    }
+    fields(map).into_iter().flatten().map(|(name, value)| pick(V::Own(name), value)).collect()
 }

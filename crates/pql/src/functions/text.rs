@@ -43,6 +43,7 @@ mod url_decode;
 mod url_encode;
 
 use super::Group;
+use crate::ast::Comparison;
 use crate::eval::Run;
 use crate::value::V;
 use model::SmolStr;
@@ -141,11 +142,15 @@ fn equals<'a>(run: &mut Run<'a>, args: &[V<'a>], wanted: bool) -> V<'a> {
     if args[0].is_null() || others.iter().any(V::is_null) {
         return V::Bool(false);
     }
-    let found = others.iter().any(|other| match (fold_case, args[0].as_str(), other.as_str()) {
-        (true, Some(first), Some(second)) => first.to_lowercase() == second.to_lowercase(),
-        _ => run.same(&args[0], other),
-    });
-    V::Bool(found == wanted)
+    let mut is_wanted = |other: &V<'a>| match (fold_case, args[0].as_str(), other.as_str()) {
+        (true, Some(first), Some(second)) => (first.to_lowercase() == second.to_lowercase()) == wanted,
+        // Values of different types are neither equal nor different (pql.md §3).
+        _ if args[0].array_len().is_none() && other.array_len().is_none() => {
+            run.compare_values(if wanted { Comparison::Equal } else { Comparison::NotEqual }, &args[0], other)
+        }
+        _ => run.same(&args[0], other) == wanted,
+    };
+    V::Bool(if wanted { others.iter().any(&mut is_wanted) } else { others.iter().all(is_wanted) })
 }
 
 /// The place of a byte, in characters.

@@ -382,6 +382,9 @@ impl Reader {
         if method.is_none() && OPERATORS.contains(&name) {
             return self.operator(name, map);
         }
+        if method.is_none() && ["exists", "forall"].contains(&name) {
+            return self.quantified(name == "forall", map);
+        }
         let ident = self.ident(name)?;
         let list = self.list(map, "params")?;
         let mut at = 0;
@@ -395,6 +398,21 @@ impl Reader {
             return self.fault("a method has its receiver as first of `params`");
         }
         Ok(K::Call { name: ident, args, method: method.unwrap_or(false) })
+    }
+
+    /// A quantifier as a function of an array and a lambda.
+    fn quantified(&mut self, all: bool, map: &Map<String, Json>) -> Read<K> {
+        let mut params = self.nodes(map, "params")?.into_iter();
+        let (Some(source), Some(Expr { kind: K::Lambda { params: mut names, body }, .. }), None) =
+            (params.next(), params.next(), params.next())
+        else {
+            return self.fault_of(Kind::Arity, "`params` of a quantifier are an array and a lambda");
+        };
+        let (Some(variable), true) = (names.pop(), names.is_empty()) else {
+            return self.fault_of(Kind::Arity, "the lambda of a quantifier has one parameter");
+        };
+        let generator = Generator { variable, source, filter: None, condition: Some(*body) };
+        Ok(K::Quantifier { all, generators: vec![generator] })
     }
 
     fn operator(&mut self, name: &str, map: &Map<String, Json>) -> Read<K> {

@@ -57,6 +57,28 @@ fn names_mean_the_same_in_every_scope() {
 }
 
 #[test]
+fn quantifiers_are_read_as_functions_too() {
+    let parameter = json!({"nodeType": "parameterReference", "position": 1});
+    let of = |object: Json, name: &str| json!({"nodeType": "fieldLookup", "fieldName": name, "object": object});
+    let apply = |name: &str, params: Json| json!({"nodeType": "fnApply", "fnName": name, "params": params});
+    let e = || json!({"nodeType": "variable", "name": "E"});
+    let lambda = |names: Json, body: Json| json!({"nodeType": "lambda", "parameters": names, "body": body});
+    let body = apply("=", json!([of(e(), "a"), {"nodeType": "literal", "literalType": "Integer", "value": 1}]));
+    let events = of(parameter, "xEvent");
+    let given = apply("exists", json!([events, lambda(json!(["E"]), body.clone())]));
+    assert_eq!(read(&given), "exists E from xEvent : E.a = 1");
+    let given = apply("forall", json!([events, lambda(json!(["E"]), body.clone())]));
+    assert_eq!(read(&given), "forall E from xEvent : E.a = 1");
+    for refused in [
+        apply("exists", json!([events])),
+        apply("exists", json!([events, body])),
+        apply("exists", json!([events, lambda(json!(["E", "F"]), body)])),
+    ] {
+        assert!(read(&refused).starts_with("refused"), "{}", read(&refused));
+    }
+}
+
+#[test]
 fn refusals_name_the_place() {
     let literal = json!({"nodeType": "literal", "literalType": "Integer", "value": 1});
     for (json, message) in [

@@ -1,6 +1,6 @@
 //! `intersection`: the distinct common items, in the order of the first array; compares as a set.
 
-use crate::eval::Run;
+use crate::eval::{Lookup, Run};
 use crate::functions::{Function, Gives, Takes};
 use crate::value::V;
 
@@ -18,6 +18,7 @@ pub(super) const FUNCTION: Function = Function {
 };
 
 fn intersection<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
-    let shared = args[0].items().filter(|item| run.contains(&args[1], item)).collect();
+    let other = Lookup::new(&args[1], args[0].array_len().unwrap_or(0));
+    let shared = args[0].items().filter(|item| !item.is_null() && other.holds(run, item)).collect();
     super::distinct_of(run, shared)
 }

@@ -1,5 +1,6 @@
 //! `intersects`: whether the arrays have an item in common.
 
+use crate::eval::Lookup;
 use crate::functions::{Function, Gives, Takes};
 use crate::value::V;
 
@@ -14,6 +15,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope.intersects(["a"])"#, "false"),
     ],
     ..Function::plain("intersects", Gives::Boolean, |run, args| {
-        V::Bool(args[0].items().any(|item| run.contains(&args[1], &item)))
+        let other = Lookup::new(&args[1], args[0].array_len().unwrap_or(0));
+        V::Bool(args[0].items().any(|item| !item.is_null() && other.holds(run, &item)))
     })
 };

@@ -1,0 +1,87 @@
+//! Equality by key: where all items of a list are of one kind, finding an equal one takes no search.
+//!
+//! Always: two values with keys of one kind are equal if and only if their keys are.
+
+use super::Run;
+use crate::value::V;
+use model::SmolStr;
+use std::collections::HashSet;
+
+/// A scalar, so that equal ones of its kind have equal keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    Text(SmolStr),
+    Bool(bool),
+    /// A whole number, or a double that equals one.
+    Whole(i64),
+    /// The bits of any other double.
+    Double(u64),
+    /// A day stands for its first instant.
+    Time(i64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Bool,
+    Number,
+    Time,
+}
+
+/// Doubles from here on are above every `i64`.
+const WHOLE_BEYOND: f64 = 9_223_372_036_854_775_808.0;
+
+impl Key {
+    fn of(value: &V<'_>) -> Option<Key> {
+        Some(match value {
+            V::Bool(b) => Key::Bool(*b),
+            V::Int(n) => Key::Whole(*n),
+            V::Double(n) if n.fract() == 0.0 && (-WHOLE_BEYOND..WHOLE_BEYOND).contains(n) => Key::Whole(*n as i64),
+            V::Double(n) if n.is_nan() => return None,
+            V::Double(n) => Key::Double(n.to_bits()),
+            V::Time(ms) | V::Date(ms) => Key::Time(*ms),
+            _ => Key::Text(SmolStr::new(value.as_str()?)),
+        })
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Key::Text(_) => Kind::Text,
+            Key::Bool(_) => Kind::Bool,
+            Key::Whole(_) | Key::Double(_) => Kind::Number,
+            Key::Time(_) => Kind::Time,
+        }
+    }
+}
+
+/// The keys of values that are all of one kind, none of them null.
+pub(crate) fn keys<'v, 'a: 'v>(values: impl Iterator<Item = &'v V<'a>>) -> Option<Vec<Key>> {
+    let keys: Vec<Key> = values.map(Key::of).collect::<Option<_>>()?;
+    keys.windows(2).all(|pair| pair[0].kind() == pair[1].kind()).then_some(keys)
+}
+
+/// A list in which items are looked for more than once.
+pub(crate) struct Lookup<'a> {
+    list: V<'a>,
+    known: Option<(Kind, HashSet<Key>)>,
+}
+
+impl<'a> Lookup<'a> {
+    /// `times`: how many items will be looked for. A few in a short list are faster compared.
+    pub(crate) fn new(list: &V<'a>, times: usize) -> Lookup<'a> {
+        const PAIRS_MIN: usize = 256;
+        let len = list.array_len().unwrap_or(0);
+        let items = || list.items().filter(|item| !item.is_null()).collect::<Vec<_>>();
+        let keys = if len.saturating_mul(times) < PAIRS_MIN { None } else { keys(items().iter()) };
+        let known = keys.and_then(|keys| Some((keys.first()?.kind(), keys.into_iter().collect())));
+        Lookup { list: list.clone(), known }
+    }
+
+    /// Whether an item of the list equals this one, which is not null.
+    pub(crate) fn holds(&self, run: &mut Run<'a>, item: &V<'a>) -> bool {
+        match (&self.known, Key::of(item)) {
+            (Some((kind, known)), Some(key)) if key.kind() == *kind => !run.pay(1) || known.contains(&key),
+            _ => run.contains(&self.list, item),
+        }
+    }
+}
