@@ -124,6 +124,9 @@ impl Page {
             }
             return;
         }
+        if clause["exhausted"] == true {
+            self.line(depth, "was cut off: it joins too many items with each other, and counts as false");
+        }
         for value in list(&clause["values"]) {
             let is_left = list(&clause["values"]).len() == 1;
             let of = if is_left { String::new() } else { format!("{} ", text(&value["expression"])) };

@@ -2,6 +2,7 @@
 //!
 //! Written in the same batch as the state, so that each entry is applied exactly once.
 
+use model::SandboxId;
 use model::codec::{self, Reader};
 use std::collections::BTreeMap;
 use store::StreamId;
@@ -18,6 +19,8 @@ pub(crate) struct Progress {
     pub(crate) plan_n: u64,
     /// Per source stream, the last effect taken in.
     pub(crate) seen: BTreeMap<u32, Mark>,
+    /// Per sandbox, the newest plan for which all stored profiles were looked at again.
+    pub(crate) scanned: BTreeMap<SandboxId, u64>,
 }
 
 impl Progress {
@@ -41,15 +44,26 @@ impl Progress {
             codec::put_u64(&mut out, *offset);
             codec::put_u64(&mut out, u64::from(*k));
         }
+        codec::put_u64(&mut out, self.scanned.len() as u64);
+        for (sandbox, n) in &self.scanned {
+            codec::put_u64(&mut out, u64::from(sandbox.0));
+            codec::put_u64(&mut out, *n);
+        }
         out
     }
 
     pub(crate) fn decode(row: &[u8]) -> codec::Result<Progress> {
         let mut r = Reader::new(row);
-        let mut progress = Progress { offset: r.u64()?, plan_n: r.u64()?, seen: BTreeMap::new() };
+        let mut progress = Progress { offset: r.u64()?, plan_n: r.u64()?, ..Progress::default() };
         for _ in 0..r.len()? {
             let source = r.u32()?;
             progress.seen.insert(source, (r.u64()?, r.u32()?));
+        }
+        // Rows of before scans were noted end here.
+        let scanned = if r.is_empty() { 0 } else { r.len()? };
+        for _ in 0..scanned {
+            let sandbox = SandboxId(r.u32()?);
+            progress.scanned.insert(sandbox, r.u64()?);
         }
         Ok(progress)
     }

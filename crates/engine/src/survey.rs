@@ -6,6 +6,7 @@
 use crate::control::scan_after;
 use crate::error::Result;
 use crate::key;
+use crate::progress::Progress;
 use crate::running::Engine;
 use crate::views::StoredProfile;
 use model::{PartitionNo, ProfileId, SandboxId, Xid};
@@ -14,6 +15,15 @@ use std::ops::ControlFlow;
 use store::Keyspace;
 
 impl Engine {
+    /// The newest plan for which all stored profiles of a sandbox in this partition were looked at again; 0 for none.
+    /// A look that changes nothing leaves no trace in the profile's row, so what its audiences say stands for this
+    /// plan too.
+    pub fn scanned_n(&self, sandbox: SandboxId, partition: PartitionNo) -> Result<u64> {
+        let row = self.store().get(Keyspace::Meta, &key::progress(key::stream(partition)))?;
+        let progress = row.map(|row| Progress::decode(&row)).transpose()?.unwrap_or_default();
+        Ok(progress.scanned.get(&sandbox).copied().unwrap_or_default())
+    }
+
     /// The next stored profiles of a partition after `after`, ascending by id, looking at no more than
     /// `rows` rows, and where to go on; `None` at the end of the partition.
     pub fn profile_page(

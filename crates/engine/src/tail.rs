@@ -147,10 +147,10 @@ impl Held<'_> {
 
     /// Forgets an export that is closed.
     pub(crate) fn close(&mut self, flow: FlowNo, seq: u64) {
-        let Some(tail) = self.flows.get_mut(&flow).filter(|tail| tail.after < seq) else { return };
+        let Some(tail) = self.flows.get_mut(&flow) else { return };
         let at = tail.rows.partition_point(|row| row.waiting.last < seq);
         let Some(row) = tail.rows.get_mut(at) else { return };
-        // Nobody may ever read on, if the flow was disabled or is gone.
+        // Nobody may ever read on, if the flow was disabled or is gone; a row may have been given out in part.
         if row.waiting.close(seq) && row.waiting.is_done() {
             self.bytes.fetch_sub(row.bytes.len(), Ordering::Relaxed);
             tail.rows.remove(at);

@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
             Node::Fold { fold, source, value } => self.fold(*fold, source, value.as_deref()),
             Node::Negate(of) => match self.value(of) {
                 V::Int(n) => n.checked_neg().map_or(V::Double(-(n as f64)), V::Int),
-                V::Double(n) => V::Double(-n),
+                V::Double(n) => V::double(-n),
                 _ => V::Null,
             },
             Node::Arithmetic { first, rest } => {

@@ -98,9 +98,10 @@ impl<'a> V<'a> {
         V::List(Rc::new(List { items, set: true }))
     }
 
-    /// A number; NaN and infinities become null.
+    /// A number; NaN and infinities become null, and there is one zero.
     pub(crate) fn double(n: f64) -> V<'a> {
-        if n.is_finite() { V::Double(n) } else { V::Null }
+        // Plus zero makes zero of minus zero, which equals it and must not print otherwise.
+        if n.is_finite() { V::Double(n + 0.0) } else { V::Null }
     }
 
     pub(crate) fn is_null(&self) -> bool {

@@ -107,6 +107,11 @@ pub fn replace(docs: &DocSet, caller: &Caller<'_>, id: &str, body: &Json) -> Res
 /// Deletes a data set (`DELETE /dataSets/{id}`).
 pub fn delete(docs: &DocSet, caller: &Caller<'_>, id: &str) -> Result<(Vec<DocChange>, Json), Error> {
     let doc = find(docs, caller.sandbox, id)?;
+    if let Some(policy) = docs.iter(caller.sandbox, Collection::MergePolicy).find(|policy| prefers(policy, id)) {
+        let name = policy.body["name"].as_str().unwrap_or_default();
+        let detail = format!("the data set {id} is in the order of the merge policy {} ({name:?})", policy.id);
+        return Err(Error::catalog(400, detail));
+    }
     let change = DocChange::delete(caller.sandbox, Collection::Dataset, doc.id.clone(), caller.client);
     Ok((vec![change], answer(&doc.id)))
 }
@@ -167,6 +172,11 @@ fn rewrite(docs: &DocSet, caller: &Caller<'_>, doc: &Doc, wanted: &Json) -> Resu
 fn find<'a>(docs: &'a DocSet, sandbox: SandboxId, id: &str) -> Result<&'a Arc<Doc>, Error> {
     let found = docs.get(sandbox, Collection::Dataset, id);
     found.ok_or_else(|| Error::catalog(404, format!("there is no data set {id}")))
+}
+
+/// Whether attributes of a data set come before others under a merge policy: without it, its profiles would change.
+fn prefers(policy: &Doc, dataset: &str) -> bool {
+    policy.body["attributeMerge"]["order"].as_array().is_some_and(|order| order.iter().any(|id| id == dataset))
 }
 
 fn answer(id: &str) -> Json {

@@ -2,7 +2,7 @@
 
 mod world;
 
-use model::Type;
+use model::{Collection, DocChange, Type};
 use registry::{
     Container, Kind, Namespaces, compile_schema, descriptor, identity_paths, resource, stats, union, union_types,
 };
@@ -125,6 +125,12 @@ fn what_is_used_is_not_deleted() {
     assert_eq!(world.delete(Kind::Class, &class).expect_err("used").code, "XDM-1540-400");
     let data_set = world.data_set(data_set_body(&id, json!({}))).expect("created");
     assert!(world.delete(Kind::Schema, &id).expect_err("used").detail.contains(&data_set));
+    let policy = json!({"name": "Shop first", "attributeMerge": {"type": "dataSetPrecedence", "order": [data_set]}});
+    world.apply(vec![DocChange::put(SANDBOX, Collection::MergePolicy, "p1", policy, "test")]);
+    let error = world.change(|docs, caller| registry::catalog::delete(docs, caller, &data_set)).expect_err("used");
+    let detail = format!("the data set {data_set} is in the order of the merge policy p1 (\"Shop first\")");
+    assert_eq!((error.status, error.detail), (400, detail));
+    world.apply(vec![DocChange::delete(SANDBOX, Collection::MergePolicy, "p1", "test")]);
     world.change(|docs, caller| registry::catalog::delete(docs, caller, &data_set)).expect("deleted");
     for (kind, id) in
         [(Kind::Schema, &id), (Kind::FieldGroup, &loyalty), (Kind::Schema, &hotels), (Kind::Class, &class)]

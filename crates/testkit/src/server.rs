@@ -304,6 +304,7 @@ impl Server {
 const TOLD_LINES: usize = 40;
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "a failed test shows it")]
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             drop(child.kill());

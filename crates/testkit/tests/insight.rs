@@ -78,6 +78,11 @@ fn a_rule_is_shown_with_what_its_clauses_read() {
     clauses(&json["rule"], &mut found);
     assert_eq!(found[0]["form"], "threshold");
     assert_eq!(found[0]["values"][0]["value"], 55.0);
+    // Looked at for an audience of later, which it does not enter: that is known, too.
+    let later = world.audience("later", &format!("{RECENT}.count() >= 50"));
+    world.server.settle();
+    let answer = why(&world, "CRMID:ann", &later).ok();
+    assert_eq!((&answer["member"], &answer["holds"]), (&json!(false), &json!(false)));
     let ids: Vec<&Json> = found[0]["events"]["newest"].as_array().expect("events").iter().map(|e| &e["_id"]).collect();
     assert_eq!(ids, ["p3", "p2"], "the newest first, and none from before the window");
 }

@@ -22,7 +22,7 @@ pub(super) struct PlanCompiler {
     catalogs: Arc<Catalogs>,
 }
 
-/// Per audience: the state of the schemas and the text that it was compiled from, and the result.
+/// Per audience: the state of the schemas and of its document that it was compiled from, and the result.
 type Queries = HashMap<(SandboxId, SmolStr), (SchemaMark, SmolStr, Arc<Audience>)>;
 
 /// Names one state of all schema documents of a sandbox.
@@ -30,6 +30,8 @@ type SchemaMark = (u64, usize);
 
 struct Schemas {
     mark: SchemaMark,
+    /// When the types that queries see changed last.
+    typed_n: u64,
     profile: Type,
     event: Type,
     datasets: HashMap<SmolStr, Arc<DatasetPlan>>,
@@ -72,7 +74,7 @@ impl PlanCompiler {
         }
         let (profile, event) = registry::union_types(docs, sandbox);
         let datasets = compile_datasets(docs, sandbox, names);
-        let schemas = Arc::new(Schemas { mark, profile, event, datasets });
+        let schemas = Arc::new(Schemas { mark, typed_n: typed_n(docs, sandbox), profile, event, datasets });
         cache.insert(sandbox, schemas.clone());
         schemas
     }
@@ -95,20 +97,20 @@ impl PlanCompiler {
                 ordered.push(found.clone());
                 continue;
             }
-            let Some(query) = compile_query(&spec.pql, schemas) else {
+            let Some((query, is_typed)) = compile_query(&spec.pql, schemas) else {
                 tracing::error!(audience = %spec.id, "an accepted audience no longer compiles and is not evaluated");
                 continue;
             };
-            // A schema can change what a rule means, as when a text field becomes a date; mostly it does not.
-            let changed_n = match known {
-                Some((_, found)) if found.query.means_the_same(&query) => {
-                    cache.insert(key, (schemas.mark, state, found.clone()));
-                    ordered.push(found);
-                    continue;
-                }
-                Some(_) => spec.changed_n.max(schemas.mark.0),
-                None => spec.changed_n,
-            };
+            // A schema can change what a rule means, as when a text field becomes a date.
+            let changed_n = if is_typed { spec.changed_n.max(schemas.typed_n) } else { spec.changed_n };
+            if let Some((_, found)) = known
+                && found.changed_n == changed_n
+                && found.query.means_the_same(&query)
+            {
+                cache.insert(key, (schemas.mark, state, found.clone()));
+                ordered.push(found);
+                continue;
+            }
             let audience = Arc::new(Audience {
                 no: spec.no,
                 id: spec.id,
@@ -137,11 +139,25 @@ impl Compiler for PlanCompiler {
     }
 }
 
-/// An accepted query keeps running when a schema changed under it: types are only for authoring.
-fn compile_query(text: &str, schemas: &Schemas) -> Option<pql::Query> {
+/// The query, and whether types decide what it means. An accepted query keeps running when a schema changed under it:
+/// that it has the right types is only for authoring.
+fn compile_query(text: &str, schemas: &Schemas) -> Option<(pql::Query, bool)> {
     let typed = pql::Schema { profile: schemas.profile.clone(), event: schemas.event.clone() };
-    let untyped = pql::Schema { profile: Type::Any, event: Type::Any };
-    pql::compile_segment(text, &typed).or_else(|_| pql::compile_segment(text, &untyped)).ok()
+    let untyped = pql::compile_segment(text, &pql::Schema::untyped());
+    match pql::compile_segment(text, &typed) {
+        Ok(query) => {
+            let is_typed = !untyped.is_ok_and(|untyped| untyped.means_the_same(&query));
+            Some((query, is_typed))
+        }
+        Err(_) => Some((untyped.ok()?, false)),
+    }
+}
+
+/// Where the documents last changed that give queries their types. Resources are extended and not narrowed, so what
+/// decides a meaning now has not been taken away by a later change.
+fn typed_n(docs: &DocSet, sandbox: SandboxId) -> u64 {
+    let kinds = [Collection::Class, Collection::DataType, Collection::FieldGroup, Collection::Schema];
+    kinds.iter().flat_map(|kind| docs.iter(sandbox, *kind)).map(|doc| doc.changed_n).max().unwrap_or_default()
 }
 
 fn schema_mark(docs: &DocSet, sandbox: SandboxId) -> SchemaMark {
@@ -277,3 +293,6 @@ fn flow_plan(
         legacy_status: http.is_some_and(|http| http.legacy_status),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,8 @@ proptest! {
     #[test]
     fn small_rows_read_back(numbers in prop::collection::vec(any::<(u32, u64, u32)>(), 0..5), counts in any::<[u64; 11]>()) {
         let seen = numbers.iter().map(|(source, offset, k)| (*source, (*offset, *k))).collect();
-        let progress = Progress { offset: counts[0], plan_n: counts[1], seen };
+        let scanned = numbers.iter().map(|(sandbox, n, _)| (SandboxId(*sandbox), *n)).collect();
+        let progress = Progress { offset: counts[0], plan_n: counts[1], seen, scanned };
         prop_assert_eq!(Progress::decode(&progress.encode()), Ok(progress));
         let mut census = Census::default();
         for (no, profiles, events) in numbers {

@@ -75,6 +75,9 @@ impl PartitionWorker {
         self.finish_timers(no);
         if ids.len() == STEP {
             self.emitter.emit(key::stream(no), Command::Scan { sandbox, n, after: ids.last().copied() });
+        } else {
+            let scanned = self.partition(no).progress.scanned.entry(sandbox).or_default();
+            *scanned = n.max(*scanned);
         }
         Ok(())
     }

@@ -101,3 +101,20 @@ fn delivered_exports_stay_so_when_the_store_is_made_anew() {
     let ledger = machine.engine().ledger(flow).expect("a look");
     assert_eq!((ledger.waiting, ledger.exported, ledger.is_balanced()), (1, 4, true));
 }
+
+#[test]
+fn a_profile_that_was_looked_at_without_a_change_counts_as_evaluated() {
+    let machine = Machine::new(1, 1, CACHE, Timestamp(START));
+    machine.change(vec![audience("hour", r#"xEvent[eventType = "z"].count() >= 1"#).change()]);
+    machine.settle();
+    machine.append(vec![event(0, "a", START)]);
+    machine.settle();
+    machine.change(vec![audience("later", r#"xEvent[eventType = "b"].count() >= 1"#).change()]);
+    machine.settle();
+    let changed_n = machine.position();
+    let stored =
+        machine.engine().profile_of(SANDBOX, &identity(6, "p0@example.org")).expect("a look").expect("a profile");
+    let partition = stored.id.partition(SANDBOX, machine.engine().partitions());
+    assert!(stored.profile.plan_n < changed_n, "the look left no trace in the row");
+    assert_eq!(machine.engine().scanned_n(SANDBOX, partition).expect("a look"), changed_n);
+}

@@ -3,6 +3,8 @@
 //! In: a pattern and a text. Out: whether it fits. Always: the work is bounded. A regular expression that goes
 //! back too often counts as not matching, and `stopped` counts how often that happened in this process.
 
+mod java;
+
 use model::SmolStr;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -35,7 +37,7 @@ impl Regex {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
         }
-        let built = fancy_regex::RegexBuilder::new(pattern)
+        let built = fancy_regex::RegexBuilder::new(&java::translated(pattern))
             .backtrack_limit(STEPS_MAX)
             .delegate_size_limit(COMPILED_BYTES_MAX)
             .delegate_dfa_size_limit(COMPILED_BYTES_MAX)

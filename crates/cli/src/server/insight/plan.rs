@@ -150,6 +150,7 @@ fn read(
             }
             #[expect(clippy::disallowed_methods, reason = "steps back for as long as a page took")]
             let started = Instant::now();
+            found.scanned_n = engine.scanned_n(change.sandbox, PartitionNo(partition))?;
             let (profiles, next) = engine.profile_page(change.sandbox, PartitionNo(partition), after, PAGE_ROWS)?;
             for stored in &profiles {
                 found.look(engine, stored)?;
@@ -198,6 +199,8 @@ struct Found<'c> {
     members: u64,
     would_be: u64,
     not_evaluated: u64,
+    /// The plan for which all profiles of the partition in hand were looked at.
+    scanned_n: u64,
     moves: Vec<Moves>,
 }
 
@@ -215,13 +218,14 @@ impl<'c> Found<'c> {
             members: 0,
             would_be: 0,
             not_evaluated: 0,
+            scanned_n: 0,
             moves: change.affected.iter().map(|_| Moves::default()).collect(),
         }
     }
 
     fn look(&mut self, engine: &Engine, stored: &StoredProfile) -> Result<(), engine::Error> {
         self.read += 1;
-        self.not_evaluated += u64::from(stored.profile.plan_n < self.change.stored_n);
+        self.not_evaluated += u64::from(stored.profile.plan_n.max(self.scanned_n) < self.change.stored_n);
         let events: Vec<EventView> = match self.reads_events && stored.profile.events > 0 {
             true => engine.event_views(self.change.sandbox, stored.id)?,
             false => Vec::new(),

@@ -48,7 +48,9 @@ pub(super) fn explain(
     stored: &StoredProfile,
     now: Timestamp,
 ) -> Result<Json, ApiError> {
-    if audience.changed_n > stored.profile.plan_n {
+    let partition = stored.id.partition(scope.sandbox, engine.partitions());
+    let scanned_n = engine.scanned_n(scope.sandbox, partition).map_err(|error| ApiError::unavailable(&error))?;
+    if audience.changed_n > stored.profile.plan_n.max(scanned_n) {
         let detail = format!(
             "the audience {:?} has not been evaluated for this profile yet: it was made or changed, and stored profiles \
              are being evaluated; try again",
