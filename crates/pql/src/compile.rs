@@ -376,7 +376,8 @@ impl Compiler {
     }
 
     fn unknown_function(&mut self, name: &Ident) -> Typed {
-        let near = nearest(&name.text, functions::functions().map(|f| f.name));
+        let near = functions::by_another_name(&name.text)
+            .or_else(|| nearest(&name.text, functions::functions().map(|f| f.name)));
         let fault = self.fault(Kind::UnknownFunction, &name.span, format!("there is no function `{}`", name.text));
         fault.hint = near.map(|near| format!("did you mean `{near}`?"));
         FAULTY

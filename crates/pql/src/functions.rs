@@ -167,6 +167,35 @@ pub(crate) fn find(name: &str) -> Option<&'static Function> {
     functions().find(|f| f.name == name)
 }
 
+/// What other languages call some functions, and what they are called here.
+const OTHER_NAMES: [(&str, &str); 20] = [
+    ("substring", "substr"),
+    ("upper", "upperCase"),
+    ("toUpperCase", "upperCase"),
+    ("lower", "lowerCase"),
+    ("toLowerCase", "lowerCase"),
+    ("len", "length"),
+    ("size", "count"),
+    ("avg", "average"),
+    ("mean", "average"),
+    ("unique", "distinct"),
+    ("abs", "absolute"),
+    ("floor", "roundDown"),
+    ("ceil", "roundUp"),
+    ("first", "head"),
+    ("limit", "topN"),
+    ("regexMatch", "matches"),
+    ("exists", "isNotNull"),
+    ("ltrim", "leftTrim"),
+    ("rtrim", "rightTrim"),
+    ("memberOf", "inSegment"),
+];
+
+/// The function that other languages know by this name.
+pub(crate) fn by_another_name(name: &str) -> Option<&'static str> {
+    OTHER_NAMES.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, ours)| *ours)
+}
+
 /// What is wrong with a text literal where such a parameter stands.
 pub(crate) fn constant_fault(takes: Takes, text: &str) -> Option<(Kind, String)> {
     match takes {
@@ -251,5 +280,17 @@ impl Takes {
 impl Param {
     const fn optional(self) -> Param {
         Param { optional: true, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_names_are_none_of_ours() {
+        for (other, ours) in OTHER_NAMES {
+            assert!(find(other).is_none() && find(ours).is_some(), "{other} {ours}");
+        }
     }
 }

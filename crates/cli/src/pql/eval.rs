@@ -77,7 +77,7 @@ pub(super) fn answer(line: &[u8], schema: &Schema, now: Timestamp) -> Json {
     let case = match Value::from_json(line) {
         Ok(case @ Value::Object(_)) => case,
         Ok(_) => return refused(Json::Null, "a case is a JSON object".into()),
-        Err(error) => return refused(Json::Null, error.to_string()),
+        Err(error) => return refused(Json::Null, format!("the line is no JSON: {error}")),
     };
     let id = case.get("id").to_json();
     match evaluated(case, schema, now) {
