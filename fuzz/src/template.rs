@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 const LIMITS: Limits<'static> = Limits {
     steps: 200_000,
+    time: None,
     out_of_time: None,
     output_bytes: 1 << 16,
     loop_passes: 20_000,

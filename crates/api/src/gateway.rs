@@ -118,20 +118,25 @@ impl FromRequest<App> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<JsonBody, ApiError> {
-        let kind = text(request.headers(), header::CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
-        let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        if essence != "application/json" && !essence.ends_with("+json") {
-            return Err(bad_request("A valid content-type must be specified"));
-        }
-        let bytes = Bytes::from_request(request, app).await.map_err(|e| {
-            let status = e.status().as_u16();
-            let title = if status == 413 { "PayloadTooLargeError" } else { "BadRequestError" };
-            ApiError::problem(status, "about:blank", title, &e.body_text())
-        })?;
+        let bytes = json_bytes(request, app).await?;
         serde_json::from_slice(&bytes)
             .map(JsonBody)
             .map_err(|e| bad_request(&format!("the body is not valid JSON: {e}")))
     }
+}
+
+/// The bytes of a body that says to be JSON.
+pub(crate) async fn json_bytes(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    let kind = text(request.headers(), header::CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence != "application/json" && !essence.ends_with("+json") {
+        return Err(bad_request("A valid content-type must be specified"));
+    }
+    Bytes::from_request(request, app).await.map_err(|e| {
+        let status = e.status().as_u16();
+        let title = if status == 413 { "PayloadTooLargeError" } else { "BadRequestError" };
+        ApiError::problem(status, "about:blank", title, &e.body_text())
+    })
 }
 
 /// 400 in the platform's problem shape.

@@ -42,6 +42,17 @@ pub mod trial {
     pub use crate::testing::{render, render_fields, sample_profiles, sample_template};
 }
 
+/// Reads a request body; a key that is given twice is refused with its path.
+///
+/// # Errors
+/// What is no JSON, or where a key is given twice.
+pub fn read_body(bytes: &[u8]) -> Result<serde_json::Value> {
+    destination::read_json(bytes).map_err(|fault| match fault.path.is_empty() {
+        true => Error::refused(format!("the body is not valid JSON: {}", fault.message)),
+        false => Error::Invalid(vec![fault]),
+    })
+}
+
 /// The base path of this API.
 pub const BASE_PATH: &str = "/data/core/activation/authoring";
 

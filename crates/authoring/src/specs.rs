@@ -267,15 +267,19 @@ fn target_spec(config: &DestinationConfig, server: &ServerConfig) -> Json {
 fn fields_schema(fields: &[CustomerDataField]) -> Json {
     let mut schema = Schema::default();
     for field in fields {
-        // A field that does not apply, or that fills itself in, need not be given.
-        let required = field.is_required && field.conditional.is_none() && field.default.is_none();
-        schema.put(&field.name, field_schema(field), required);
+        schema.put(&field.name, field_schema(field), must_be_given(field));
     }
     let mut out = schema.json();
     if let Json::Object(members) = &mut out {
         members.shift_remove("$schema");
     }
     out
+}
+
+/// A field that does not apply, or that fills itself in, need not be given; a group must for the sake of its fields.
+fn must_be_given(field: &CustomerDataField) -> bool {
+    let asked = field.is_required && field.default.is_none();
+    field.conditional.is_none() && (asked || field.properties().iter().any(must_be_given))
 }
 
 fn field_schema(field: &CustomerDataField) -> Json {

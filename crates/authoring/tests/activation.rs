@@ -197,6 +197,31 @@ fn customer_data_is_checked() {
     assert_eq!(doc.body["params"], expected);
 }
 
+/// A group only holds fields together: what is required in it is asked for when the whole group is absent.
+#[test]
+fn required_fields_of_an_absent_group_are_asked_for() {
+    let mut world = World::new();
+    let (_, id) = world.destination(|body| {
+        let fields = json!([
+            { "name": "in", "type": "string", "title": "In", "isRequired": true },
+            { "name": "out", "type": "string", "title": "Out" },
+        ]);
+        body["customerDataFields"] = json!([
+            { "name": "region", "type": "string", "title": "Region" },
+            { "name": "grp", "type": "object", "title": "Group", "properties": fields },
+        ]);
+    });
+    let (spec, _) = specs(&world, &id);
+    let base = world.base(&spec, bearer()).unwrap();
+    let shown = flows::get_connection_spec(&world.catalog().flows, &spec).unwrap()["items"][0].clone();
+    assert_eq!(shown["targetSpec"]["spec"]["required"], json!(["grp"]));
+    for params in [json!({ "region": "eu" }), json!({ "region": "eu", "grp": {} })] {
+        let error = world.target(&spec, &base, params).unwrap_err().to_string();
+        assert_eq!(error, "1425-400: params.grp.in: is required");
+    }
+    world.target(&spec, &base, json!({ "grp": { "in": "x" } })).unwrap();
+}
+
 #[test]
 fn files_are_connected_but_not_activated() {
     let mut world = World::new();

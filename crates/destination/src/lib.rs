@@ -7,6 +7,8 @@
 pub mod case;
 pub mod config;
 pub mod folder;
+mod json;
 pub mod message;
 
 pub use config::Fault;
+pub use json::read_json;

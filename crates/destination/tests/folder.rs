@@ -24,8 +24,8 @@ httpTemplate:
   httpMethod: POST
   requestBody: {templatingStrategy: PEBBLE_V1, file: templates/body.peb}
 ";
-const LISTS: &str =
-    r#"{"metadataTemplate": {"name": "Lists", "create": {"url": "https://ex.test", "httpMethod": "POST"}}}"#;
+const LISTS: &str = r#"{"metadataTemplate": {"name": "Lists", "create": {"url": "https://ex.test", "httpMethod": "POST",
+    "responseFields": [{"name": "externalAudienceId", "value": "{{body.id}}"}]}}}"#;
 const ACCOUNT: &str = "basicAuthentication: {username: lx, password: s3cr3t}\n";
 
 fn sound() -> BTreeMap<String, String> {
@@ -96,11 +96,112 @@ fn what_is_wrong_with_a_folder() {
         faults(&[("audience-templates/lists.json", Some("{"))])[0],
         "audience-templates/lists.json: is no JSON: EOF while parsing an object at line 1 column 1"
     );
+    assert_eq!(
+        faults(&[("audience-templates/lists.json", Some(r#"{"metadataTemplate": {"name": "a", "name": "b"}}"#))])[0],
+        "audience-templates/lists.json: metadataTemplate.name: is given twice in this object at line 1 column 41"
+    );
     let twice = faults(&[("credentials/account.yml", Some("a: 1\na: 2\n"))]);
     assert!(
         twice[0].starts_with("credentials/account.yml: is no YAML:") && twice[0].contains("duplicate"),
         "{twice:?}"
     );
+}
+
+/// A sound folder with names that are nowhere, and documents that nobody uses.
+fn odd() -> BTreeMap<String, String> {
+    let server = SERVER.replace(
+        "value: https://ex.test/people",
+        "value: \"https://ex.test/{{ customerData.acountId }}/{% if customerData.group.inn %}{{ x | uper }}{% endif %}\"",
+    );
+    let server = server.replace("url: {templatingStrategy: NONE", "url: {templatingStrategy: PEBBLE_V1");
+    let body = "{% set seen = 1 %}{{ seen }}\n{% if false %}{{ customerDta.x }}{{ hasSegment(1) }}{% endif %}\
+        {% for p in input.profiles %}{{ p.atributes.a }}{{ p.attributes.any.value }}{{ loop.index }}{% endfor %}\
+        {{ customerData[\"accountId\"] }}{{ input.profle }}{{ destination.anything }}";
+    let lists = LISTS.replace(
+        "https://ex.test\"",
+        "https://{{customerData.acount-Id}}.ex.test/{{segment.nam}}/{{response.id}}/{{authData.accessToken}}\"",
+    );
+    let destination = DESTINATION.to_owned()
+        + "uiAttributes: {connectionType: Cloud storage}\n\
+           customerDataFields: [{name: accountId, type: string}, {name: group, type: object, properties: [{name: in, type: string}]}]\n";
+    let mut files = sound();
+    for (name, text) in [
+        ("destination.yaml", destination.as_str()),
+        ("servers/main.yaml", &server),
+        ("servers/other.yaml", SERVER),
+        ("templates/body.peb", body),
+        ("audience-templates/lists.json", &lists),
+        ("audience-templates/spare.json", LISTS),
+        ("credentials/spare.yml", ACCOUNT),
+    ] {
+        files.insert(name.to_owned(), text.to_owned());
+    }
+    files
+}
+
+#[test]
+fn what_is_odd_with_a_folder() {
+    let folder = Folder::read(&odd()).expect("a folder");
+    let shown: Vec<String> = folder
+        .warnings(&folder.configs().expect("no fault"))
+        .into_iter()
+        .map(|w| {
+            let place = w.place.map(|(line, column)| format!("{line}:{column} ")).unwrap_or_default();
+            format!("{} {} {place}{}", w.file, w.field, w.message)
+        })
+        .collect();
+    let known = "known here: input, customerData, destination, authData";
+    let url = "servers/main.yaml urlBasedDestination.url.value 1:";
+    let call = "audience-templates/lists.json metadataTemplate.create.url 1:";
+    assert_eq!(
+        shown,
+        [
+            "servers/other.yaml  the destination does not use it: nothing names \"other\"".to_owned(),
+            "audience-templates/spare.json  the destination does not use it: nothing names \"spare\"".to_owned(),
+            "credentials/spare.yml  the destination does not use it: nothing names \"spare\"".to_owned(),
+            "destination.yaml uiAttributes.connectionType says \"Cloud storage\", but the server takes requests: \
+             Server-to-server would fit"
+                .to_owned(),
+            format!("{url}83 there is no filter `uper`: a message whose rendering comes here fails; did you mean `upper`?"),
+            format!("{url}33 `customerData` has no `acountId`, so it prints nothing; did you mean `accountId`?"),
+            format!("{url}70 `customerData.group` has no `inn`, so it prints nothing; did you mean `in`?"),
+            format!("{url}79 templates do not see `x` here, so it prints nothing; {known}"),
+            "templates/body.peb  2:37 there is no function or macro `hasSegment`: a message whose rendering comes here \
+             fails; did you mean `hasSegments`?"
+                .to_owned(),
+            "templates/body.peb  2:18 templates do not see `customerDta` here, so it prints nothing; did you mean \
+             `customerData`?"
+                .to_owned(),
+            "templates/body.peb  2:98 `input.profiles` has no `atributes`, so it prints nothing; did you mean \
+             `attributes`?"
+                .to_owned(),
+            "templates/body.peb  2:208 `input` has no `profle`, so it prints nothing; did you mean `profile`?".to_owned(),
+            format!("{call}24 `customerData` has no `acount-Id`, so it prints nothing; did you mean `accountId`?"),
+            format!(
+                "{call}62 templates do not see `response` here, so it prints nothing; known here: segment, destination, \
+                 customerData, authData, segmentEnrichmentAttributes, oauth2ServiceAccessToken, validations"
+            ),
+            format!("{call}54 `segment` has no `nam`, so it prints nothing; did you mean `name`?"),
+        ]
+    );
+}
+
+#[test]
+fn an_expected_value_that_is_no_pattern_is_odd() {
+    let destination = DESTINATION
+        .replace("PLATFORM_AUTHENTICATION, authenticationId: account", "CUSTOMER_AUTHENTICATION")
+        + "customerAuthenticationConfigurations: [{authType: OAUTH2, grant: OAUTH2_CLIENT_CREDENTIALS, clientId: a, \
+           clientSecret: b, accessTokenUrl: https://ex.test, validations: [{name: kind, \
+           actualValue: {templatingStrategy: PEBBLE_V1, value: \"{{ response.body.kind }}\"}, \
+           expectedValue: {templatingStrategy: NONE, value: \"(user\"}}]}]\n";
+    let mut files = sound();
+    files.insert("destination.yaml".to_owned(), destination);
+    files.remove("credentials/account.yml");
+    let folder = Folder::read(&files).expect("a folder");
+    let warnings = folder.warnings(&folder.configs().expect("no fault"));
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+    assert_eq!(warnings[0].field, "customerAuthenticationConfigurations[0]");
+    assert!(warnings[0].message.starts_with("the expectedValue of the validation \"kind\" is no pattern ("));
 }
 
 #[test]

@@ -12,6 +12,7 @@ const SHOWN_CHARS: usize = 60;
 /// What one setting may cost: these are short texts, and they are rendered between requests.
 const LIMITS: Limits<'static> = Limits {
     steps: 2_000_000,
+    time: Some(pebble::RENDER_TIME),
     out_of_time: None,
     output_bytes: 2 << 20,
     loop_passes: 200_000,

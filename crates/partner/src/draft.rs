@@ -5,14 +5,10 @@
 
 use crate::context::render;
 use base64::Engine as _;
-use destination::config::{HttpTemplate, Templated};
+use destination::config::{HttpTemplate, Templated, is_transport_header, parse_address};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Request};
 use url::Url;
-
-/// Headers that belong to the transport.
-const RESERVED: &[&str] =
-    &["connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"];
 
 /// A request before it is sent.
 #[derive(Debug)]
@@ -57,7 +53,8 @@ impl Draft {
 
     pub(crate) fn new(method: &str, address: &str) -> Result<Draft, String> {
         let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("httpMethod: `{method}` is none"))?;
-        let url = Url::parse(address.trim()).map_err(|error| format!("url: the rendered text is no URL: {error}"))?;
+        let url = parse_address(address.trim())
+            .map_err(|reason| format!("url: the rendered text is no http or https URL: {reason}"))?;
         Ok(Draft { method, url, headers: HeaderMap::new(), body: None })
     }
 
@@ -65,7 +62,7 @@ impl Draft {
     pub(crate) fn add(&mut self, name: &str, value: &str) -> Result<(), String> {
         let legal = HeaderName::from_bytes(name.trim().as_bytes());
         let legal = legal.map_err(|_| format!("header `{name}`: not a legal name"))?;
-        if RESERVED.contains(&legal.as_str()) {
+        if is_transport_header(legal.as_str()) {
             return Err(format!("header `{name}`: belongs to the transport and cannot be set"));
         }
         let mut value = HeaderValue::from_str(value.trim())

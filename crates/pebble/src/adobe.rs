@@ -15,12 +15,15 @@ fn is_membership(value: &Value) -> bool {
     matches!(value, Value::Map(map) if matches!(map.get("status"), Some(Value::Str(_))))
 }
 
-fn pick(value: Option<&Value>, name: &str, statuses: &[&str]) -> Raised<Value> {
+fn pick(renderer: &mut Renderer<'_>, value: Option<&Value>, name: &str, statuses: &[&str]) -> Raised<Value> {
     let map = match value {
         None | Some(Value::Null) => return operators::map(Vec::new()),
         Some(Value::Map(map)) => map,
         Some(other) => return Err(fault(format!("`{name}` takes a map of memberships, not {}", other.kind()))),
     };
+    let namespaces = map.entries.iter().map(|(_, v)| if let Value::Map(inner) = v { inner.len() } else { 0 });
+    let count: usize = if map.entries.iter().any(|(_, v)| is_membership(v)) { map.len() } else { namespaces.sum() };
+    renderer.charge((map.len() + count) * size_of::<(Value, Value)>())?;
     let fits = |value: &Value| match value {
         Value::Map(membership) => {
             matches!(membership.get("status"), Some(Value::Str(s)) if statuses.contains(&s.as_str()))
@@ -44,26 +47,27 @@ fn pick(value: Option<&Value>, name: &str, statuses: &[&str]) -> Raised<Value> {
 const ADDED: &[&str] = &["realized", "existing"];
 const REMOVED: &[&str] = &["exited"];
 
-pub(crate) fn added<'a>(_: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
-    pick(Some(&input), "added", ADDED).map(Held::Own)
+pub(crate) fn added<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
+    pick(renderer, Some(&input), "added", ADDED).map(Held::Own)
 }
 
-pub(crate) fn removed<'a>(_: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
-    pick(Some(&input), "removed", REMOVED).map(Held::Own)
+pub(crate) fn removed<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
+    pick(renderer, Some(&input), "removed", REMOVED).map(Held::Own)
 }
 
-pub(crate) fn added_segments(_: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
-    pick(first(args).as_deref(), "addedSegments", ADDED)
+pub(crate) fn added_segments(renderer: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
+    pick(renderer, first(args).as_deref(), "addedSegments", ADDED)
 }
 
-pub(crate) fn removed_segments(_: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
-    pick(first(args).as_deref(), "removedSegments", REMOVED)
+pub(crate) fn removed_segments(renderer: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
+    pick(renderer, first(args).as_deref(), "removedSegments", REMOVED)
 }
 
-pub(crate) fn has_segments(_: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
+pub(crate) fn has_segments(renderer: &mut Renderer<'_>, args: Given<'_>) -> Raised<Value> {
     match first(args).as_deref() {
         None | Some(Value::Null) => Ok(Value::Bool(false)),
         Some(Value::Map(map)) => {
+            renderer.step(1 + map.len() as u64)?;
             let any = |value: &Value| matches!(value, Value::Map(inner) if !inner.is_empty());
             Ok(Value::Bool(map.entries.iter().any(|(_, v)| any(v))))
         }
@@ -91,7 +95,9 @@ pub(crate) fn form_url_encode(renderer: &mut Renderer<'_>, args: Given<'_>) -> R
             _ => "=",
         });
         if let Some(value) = arg.as_deref().filter(|v| !matches!(v, Value::Null)) {
-            percent(&renderer.shown(value), &mut out, &crate::escape::FORM);
+            let text = renderer.shown(value);
+            renderer.charge(text.len().saturating_mul(3))?;
+            percent(&text, &mut out, &crate::escape::FORM);
         }
     }
     renderer.charge(out.len())?;

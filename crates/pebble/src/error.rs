@@ -3,6 +3,7 @@
 //! In: a message, a place in the source, at times the value that failed. Out: an [`Error`] that shows the
 //! source line underlined. Always: positions are counted in characters from 1; values are shortened.
 
+use crate::tree::Expr;
 use std::fmt;
 
 /// When an error was found.
@@ -115,6 +116,13 @@ impl Fault {
     #[cold]
     pub(crate) fn at(mut self: Box<Self>, span: Span) -> Box<Self> {
         self.span.get_or_insert(span);
+        self
+    }
+
+    /// As `at`, where only the whole expression is known.
+    #[cold]
+    pub(crate) fn at_expression(mut self: Box<Self>, expr: &Expr) -> Box<Self> {
+        self.span = self.span.or_else(|| expr.span());
         self
     }
 

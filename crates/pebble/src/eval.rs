@@ -13,6 +13,9 @@ use crate::tree::*;
 use crate::value::Value;
 use crate::{filters, functions, predicates};
 
+/// Longer texts are compared where steps are counted.
+const QUICK_MAX: usize = 1024;
+
 #[cold]
 fn missing(what: &str, name: &str, span: Span) -> Box<Fault> {
     let mut fault = fault(format!("{what} `{name}` does not exist")).at(span);
@@ -218,7 +221,7 @@ impl<'a> Renderer<'a> {
     /// What is rendered rather than computed, as text.
     fn rendered(&mut self, expr: &'a Expr) -> Raised<Val<'a>> {
         let mut text = self.scratch.pop().unwrap_or_default();
-        self.print(expr, &mut text)?;
+        self.nested(true, |r| r.print(expr, &mut text))?;
         self.charge(text.len())?;
         let safe = matches!(expr, Expr::Escape(..));
         let result = if safe { Value::Safe(text.as_str().into()) } else { Value::Str(text.as_str().into()) };
@@ -308,11 +311,16 @@ impl<'a> Renderer<'a> {
             return Ok(self.scopes.get_of_view(*frame, name).unwrap_or(Val::Ref(&NULL)));
         }
         if let (Val::Ref(Value::Map(map)), Value::Str(name)) = (&base, key)
+            && name.len() <= QUICK_MAX
             && let Some(found) = map.get(name)
         {
             return Ok(Val::Ref(found));
         }
+        self.changed.spend(crate::print::reading(key.text().map_or(0, str::len)));
         let held = self.held(base);
+        if let Some(text) = held.text() {
+            self.charge(text.len()).map_err(|f| f.at(span))?;
+        }
         let found = match (&held, self.changed.is_empty()) {
             (Held::Ref(value), true) => operators::attribute(value, key, &self.changed).map(|f| f.map(Held::val)),
             (value, _) => operators::attribute(value, key, &self.changed).map(|f| f.map(|h| Val::Own(h.owned()))),
@@ -371,9 +379,10 @@ impl<'a> Renderer<'a> {
         let mut text = self.scratch.pop().unwrap_or_default();
         for part in parts {
             let value = self.eval(part)?;
+            let before = text.len();
             self.print_val(&value, &mut text)?;
+            self.charge(text.len() - before)?;
         }
-        self.charge(text.len())?;
         let result = Value::Str(text.as_str().into());
         self.give_back(text);
         Ok(Val::Own(result))
@@ -417,9 +426,9 @@ impl<'a> Renderer<'a> {
             op => {
                 let (left, right) = self.operands(binary)?;
                 if let (Op::Subtract, Value::List(list)) = (op, &*left) {
-                    return operators::remove(self, list, &right).map(Val::Own);
+                    return operators::remove(self, list, &right).map(Val::Own).map_err(|f| f.at(binary.span));
                 }
-                operators::arithmetic(op, &left, &right).map(Val::Own).map_err(|f| f.at(binary.span))
+                operators::arithmetic(op, &left, &right, &self.changed).map(Val::Own).map_err(|f| f.at(binary.span))
             }
         }
     }
@@ -473,11 +482,15 @@ impl<'a> Renderer<'a> {
                     return Ok(false);
                 }
                 let right = self.value(&binary.right)?;
-                operators::contains(&left, &right, &self.changed).map_err(|f| f.at(binary.span))
+                let verdict = operators::contains(&left, &right, &self.changed).map_err(|f| f.at(binary.span))?;
+                self.step(1).map_err(|f| f.at(binary.span))?;
+                Ok(verdict)
             }
             Op::Equal | Op::NotEqual => {
                 let (left, right) = self.operands(binary)?;
-                Ok(operators::same(&left, &right, &self.changed) == (binary.op == Op::Equal))
+                let same = operators::same(&left, &right, &self.changed);
+                self.step(1).map_err(|f| f.at(binary.span))?;
+                Ok(same == (binary.op == Op::Equal))
             }
             op => {
                 let (left, right) = self.operands(binary)?;
@@ -499,12 +512,16 @@ impl<'a> Renderer<'a> {
         if let (Value::Str(a), Value::Str(b)) = (left, right)
             && matches!(binary.op, Op::Equal | Op::NotEqual)
         {
+            if a.len() > QUICK_MAX && a.len() == b.len() {
+                return None;
+            }
             return Some((a == b) == (binary.op == Op::Equal));
         }
         if let (Value::Long(a), Value::Long(b)) = (left, right) {
             return Some(operators::ordered(binary.op, *a as f64, *b as f64));
         }
         match (binary.op, left, right) {
+            (_, Value::List(_) | Value::Array(_) | Value::Map(_) | Value::Entry(_), _) => None,
             (Op::Equal, a, b) => Some(operators::same(a, b, &self.changed)),
             (Op::NotEqual, a, b) => Some(!operators::same(a, b, &self.changed)),
             (op, a, b) => operators::compare(op, a, b).ok(),
@@ -597,7 +614,7 @@ impl<'a> Renderer<'a> {
         if matches!(*value, Value::List(_)) {
             return Err(fault("a list has no sign").at(span));
         }
-        operators::arithmetic(Op::Multiply, &value, &factor).map(Val::Own).map_err(|f| f.at(span))
+        operators::arithmetic(Op::Multiply, &value, &factor, &self.changed).map(Val::Own).map_err(|f| f.at(span))
     }
 
     fn test(&mut self, test: &'a TestCall) -> Raised<bool> {
@@ -635,7 +652,7 @@ impl<'a> Renderer<'a> {
     fn call(&mut self, call: &'a Call) -> Raised<Val<'a>> {
         if let Some((function, bound)) = &call.function {
             let args = self.bound(bound)?;
-            self.step(1)?;
+            self.step(1 + args.len() as u64)?;
             return (function.run)(self, args).map(Val::Own);
         }
         match self.find_macro(&call.name) {
@@ -676,7 +693,9 @@ impl<'a> Renderer<'a> {
         for arg in &method.args.positional {
             args.push(self.value(arg)?);
         }
-        self.charge(base.text().map_or(0, str::len))?;
+        let given: usize = args.iter().map(|a| a.text().map_or(0, str::len)).sum();
+        self.read(given).map_err(|f| f.at(method.span))?;
+        self.charge(base.text().map_or(0, str::len)).map_err(|f| f.at(method.span))?;
         match operators::method(&base, &method.name, &args, &self.changed).map_err(|f| f.at(method.span))? {
             Some(value) => Ok(Val::Own(value)),
             None if self.strict => Err(missing("method", &method.name, method.span)),
@@ -702,7 +721,7 @@ impl<'a> Renderer<'a> {
             let mut text = self.scratch.pop().unwrap_or_default();
             let some = self.pipe(call, &mut text)?;
             let result = if some {
-                self.charge(text.len())?;
+                self.charge(text.len()).map_err(|f| f.at(call.span))?;
                 Val::Own(Value::Str(text.as_str().into()))
             } else {
                 Val::Ref(&NULL)
@@ -721,20 +740,21 @@ impl<'a> Renderer<'a> {
             }
             Err(fault) => return Err(fault),
         };
-        self.step(1)?;
+        self.step(1).map_err(|f| f.at(call.span))?;
         match filter.run {
             Run::Value(run) => run(self, input, args).map(Held::val).map_err(|f| f.at(call.span)),
             Run::Default => filters::default(self, input, args).map(Held::val),
             // Text filters with arguments that count for nothing.
-            Run::Text { any, run } => {
+            Run::Text { any, grows, run } => {
                 let mut text = String::new();
                 let some = self.text_of(&input, any, filter.name, &mut text).map_err(|f| f.at(call.span))?;
                 let mut done = String::new();
                 if !some {
                     return Ok(Val::Ref(&NULL));
                 }
+                self.before_text(&text, grows).map_err(|f| f.at(call.span))?;
                 run(&text, &mut done).map_err(|f| f.at(call.span))?;
-                self.charge(done.len())?;
+                self.charge(done.len()).map_err(|f| f.at(call.span))?;
                 Ok(Val::Own(Value::Str(done.into())))
             }
         }

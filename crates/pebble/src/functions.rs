@@ -89,14 +89,13 @@ fn whole(value: &Value) -> Option<i64> {
     }
 }
 
-/// One UTF-16 unit, of a string of length one or a character.
+/// The UTF-16 unit of a string of length one. Characters bound no ranges.
 fn letter(value: &Value) -> Option<i64> {
     match value {
         Value::Str(s) => {
             let mut units = crate::java::units(s);
             units.next().filter(|_| units.next().is_none()).map(i64::from)
         }
-        Value::Char(c) => Some((*c).into()),
         _ => None,
     }
 }

@@ -70,6 +70,12 @@ pub(crate) fn half(c: char) -> Option<u16> {
     (HALF..=HALF_LAST).contains(&code).then(|| (code - HALF + 0xD800) as u16)
 }
 
+/// The last UTF-16 unit of a text.
+pub(crate) fn last_unit(text: &str) -> Option<u16> {
+    let last = text.chars().next_back()?;
+    units(last.encode_utf8(&mut [0; 4])).last()
+}
+
 /// How many UTF-16 units a text has.
 pub(crate) fn units_len(text: &str) -> usize {
     if text.is_ascii() {

@@ -14,8 +14,7 @@ use crate::template::{Options, Template};
 /// What is wrong with a source that does not compile.
 pub fn format_source(name: &str, source: &str, options: &Options) -> Result<String, Error> {
     Template::compile(name, source, options)?;
-    let tokens = lexer::tokens(source, options.newline_trim, options.path_macros)
-        .map_err(|f| f.finish(Phase::Parse, name, source))?;
+    let tokens = lexer::tokens(source, options).map_err(|f| f.finish(Phase::Parse, name, source))?;
     let mut out = String::with_capacity(source.len() + 64);
     let mut copied = 0;
     let mut at = 0;

@@ -5,6 +5,7 @@
 
 use crate::error::{Raised, Span, fault};
 use crate::java::{is_name_part, is_name_start, is_whitespace};
+use crate::template::{Options, Profile};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
@@ -46,6 +47,8 @@ pub(crate) struct Lexer<'s> {
     brackets: Vec<(u8, usize)>,
     newline_trim: bool,
     path_macros: bool,
+    /// The tag `verbatim` is part of the language.
+    verbatim: bool,
     /// The next text loses its leading white space.
     trim_next: bool,
     /// Depth of interpolations inside strings.
@@ -61,14 +64,15 @@ enum Until {
     Interpolation,
 }
 
-pub(crate) fn tokens(source: &str, newline_trim: bool, path_macros: bool) -> Raised<Vec<Token>> {
+pub(crate) fn tokens(source: &str, options: &Options) -> Raised<Vec<Token>> {
     let mut lexer = Lexer {
         source,
         at: 0,
         tokens: Vec::new(),
         brackets: Vec::new(),
-        newline_trim,
-        path_macros,
+        newline_trim: options.newline_trim,
+        path_macros: options.path_macros,
+        verbatim: options.profile == Profile::Full,
         trim_next: false,
         nesting: 0,
     };
@@ -160,6 +164,9 @@ impl<'s> Lexer<'s> {
 
     fn tag(&mut self, open: usize) -> Raised<()> {
         if let Some(len) = verbatim_start(self.rest()) {
+            if !self.verbatim {
+                return Err(crate::statements::not_of_destinations("verbatim").at(Span::new(open, self.at + len)));
+            }
             self.at += len;
             self.line_break();
             return self.verbatim(open);

@@ -2,11 +2,12 @@
 //!
 //! Floor 1, usable alone. [`Template::compile`] checks a source once; [`Template::render`] writes what it gives
 //! for a context of [`Value`]s into the caller's buffer. Templates and values may be shared between threads.
-//! Pure: no clock, no I/O; what a render may use is bounded by [`Limits`].
+//! Pure: no I/O, and no output depends on a clock; what a render may use is bounded by [`Limits`].
 //! Always: no source and no context makes it panic or recurse without bound; an error leaves no output.
 
 mod adobe;
 mod analysis;
+mod budget;
 mod error;
 mod escape;
 mod eval;
@@ -32,6 +33,7 @@ mod template;
 mod tree;
 mod value;
 
+pub use budget::RENDER_TIME;
 pub use error::{Error, Phase};
 pub use layout::format_source;
 pub use reads::{Parts, Reads};

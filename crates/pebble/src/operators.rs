@@ -4,7 +4,7 @@
 
 use crate::error::{Raised, fault};
 use crate::java;
-use crate::print::Changed;
+use crate::print::{Changed, reading};
 use crate::render::Renderer;
 use crate::scope::Held;
 use crate::tree::Op;
@@ -32,10 +32,14 @@ pub(crate) fn map(entries: Vec<(Value, Value)>) -> Raised<Value> {
 }
 
 /// Entries in the order of a `HashMap`; of equal keys the last value counts.
-pub(crate) fn hashed(entries: Vec<(Value, Value)>, capacity: usize, changed: &Changed) -> Vec<(Value, Value)> {
+pub(crate) fn hashed(entries: Vec<(Value, Value)>, capacity: usize, changed: &Changed) -> Raised<Vec<(Value, Value)>> {
     let mut kept: Vec<(Value, Value)> = Vec::with_capacity(entries.len());
     let mut places: std::collections::HashMap<i32, Vec<usize>> = std::collections::HashMap::new();
     for (key, value) in entries {
+        changed.spend(1 + hashing(&key));
+        if changed.is_exhausted() {
+            return Err(fault("the entries of a map take too many steps"));
+        }
         let same = places.entry(key.java_hash()).or_default();
         match same.iter().find(|i| changed.equal(&kept[**i].0, &key)) {
             Some(i) => kept[*i].1 = value,
@@ -47,12 +51,23 @@ pub(crate) fn hashed(entries: Vec<(Value, Value)>, capacity: usize, changed: &Ch
     }
     let hashes: Vec<i32> = kept.iter().map(|(k, _)| k.java_hash()).collect();
     let mut slots: Vec<Option<(Value, Value)>> = kept.into_iter().map(Some).collect();
-    java::hash_order(&hashes, capacity).into_iter().filter_map(|i| slots[i].take()).collect()
+    Ok(java::hash_order(&hashes, capacity).into_iter().filter_map(|i| slots[i].take()).collect())
+}
+
+/// Steps of a `hashCode`.
+pub(crate) fn hashing(value: &Value) -> u64 {
+    match value {
+        Value::Str(s) => reading(s.len()),
+        Value::Safe(s) => reading(s.len()),
+        Value::List(list) | Value::Array(list) if list.nesting <= 2 => list.items.iter().map(|v| 1 + hashing(v)).sum(),
+        Value::Map(map) if map.nesting <= 2 => map.entries.iter().map(|(k, v)| 2 + hashing(k) + hashing(v)).sum(),
+        _ => 0,
+    }
 }
 
 pub(crate) fn literal_map(entries: Vec<(Value, Value)>, changed: &Changed) -> Raised<Value> {
     let capacity = (entries.len() as f64 / 0.75).ceil() as usize;
-    map(if entries.len() < 2 { entries } else { hashed(entries, capacity, changed) })
+    map(if entries.len() < 2 { entries } else { hashed(entries, capacity, changed)? })
 }
 
 /// A number as arithmetic sees it.
@@ -82,13 +97,14 @@ impl Number {
     }
 }
 
-fn number(value: &Value) -> Raised<Number> {
+fn number(value: &Value, changed: &Changed) -> Raised<Number> {
     match value {
         Value::Int(v) | Value::Lazy(v) => Ok(Number::Int(*v)),
         Value::Long(v) => Ok(Number::Long(*v)),
         Value::Double(v) => Ok(Number::Double(*v)),
         Value::Big(big) => Ok(Number::Long(big.low)),
         Value::Str(s) => {
+            changed.spend(reading(s.len()));
             let parsed = if s.contains(['.', 'e', 'E']) {
                 java::parse_double(s).map(Number::Double)
             } else {
@@ -112,8 +128,8 @@ pub(crate) fn as_double(value: &Value) -> Option<f64> {
     }
 }
 
-pub(crate) fn arithmetic(op: Op, left: &Value, right: &Value) -> Raised<Value> {
-    let (a, b) = (number(left)?, number(right)?);
+pub(crate) fn arithmetic(op: Op, left: &Value, right: &Value, changed: &Changed) -> Raised<Value> {
+    let (a, b) = (number(left, changed)?, number(right, changed)?);
     let zero = || fault("division by zero");
     let whole = match (a, b) {
         (Number::Double(_), _) | (_, Number::Double(_)) => {
@@ -153,13 +169,15 @@ pub(crate) fn arithmetic(op: Op, left: &Value, right: &Value) -> Raised<Value> {
 
 pub(crate) fn add<'a>(renderer: &mut Renderer<'a>, left: Held<'a>, right: Held<'a>) -> Raised<Value> {
     if left.text().is_some() || right.text().is_some() {
+        let known = [&left, &right].map(|side| side.text().map_or(0, str::len));
+        renderer.charge(known[0] + known[1])?;
         let mut text = String::new();
         renderer.changed.print(&left, &mut text);
         renderer.changed.print(&right, &mut text);
-        renderer.charge(text.len())?;
+        renderer.charge(text.len().saturating_sub(known[0] + known[1]))?;
         return Ok(Value::Str(text.into()));
     }
-    let Value::List(old) = &*left else { return arithmetic(Op::Add, &left, &right) };
+    let Value::List(old) = &*left else { return arithmetic(Op::Add, &left, &right, &renderer.changed) };
     let more = match &*right {
         Value::List(more) => renderer.changed.items(more).len(),
         _ => 1,
@@ -185,6 +203,7 @@ pub(crate) fn remove(renderer: &mut Renderer<'_>, left: &Arc<List>, right: &Valu
             let gone = renderer.changed.now(gone);
             renderer.step((items.len() * gone.items.len()) as u64 / 8)?;
             items.retain(|item| !gone.items.iter().any(|g| renderer.changed.equal(item, g)));
+            renderer.step(1)?;
         }
         one => {
             if let Some(at) = items.iter().position(|item| renderer.changed.equal(item, one)) {
@@ -199,7 +218,7 @@ pub(crate) fn remove(renderer: &mut Renderer<'_>, left: &Arc<List>, right: &Valu
 #[inline]
 pub(crate) fn same(left: &Value, right: &Value, changed: &Changed) -> bool {
     match (left, right) {
-        (Value::Str(a), Value::Str(b)) => a.as_str() == b.as_str(),
+        (Value::Str(_), Value::Str(_)) => changed.equal(left, right),
         (a, b) => match (as_double(a), as_double(b)) {
             (Some(a), Some(b)) => a == b,
             _ => changed.equal(a, b),
@@ -250,9 +269,16 @@ pub(crate) fn contains(left: &Value, right: &Value, changed: &Changed) -> Raised
         (Value::List(items) | Value::Array(items), item) => Ok(has(changed.items(items), item)),
         (Value::Map(map), key) => Ok(changed.find(map, key).is_some()),
         (Value::Str(text), part) => {
-            let mut shown = String::new();
-            changed.print(part, &mut shown);
-            Ok(text.contains(&shown))
+            let mut room = String::new();
+            let part = match part {
+                Value::Str(part) => part.as_str(),
+                other => {
+                    changed.print(other, &mut room);
+                    room.as_str()
+                }
+            };
+            changed.spend(reading(text.len() + part.len()));
+            Ok(!changed.is_exhausted() && text.contains(part))
         }
         (other, _) => Err(fault(format!("`contains` looks into lists, maps and strings, not {}", other.kind()))),
     }
@@ -401,6 +427,13 @@ fn string_method(s: &str, name: &str, args: &[Held<'_>]) -> Option<Value> {
 
 /// `String.compareTo`
 pub(crate) fn compare_units(a: &str, b: &str) -> i32 {
+    // What both start with is skipped in one go; the first difference decides, unit by unit.
+    let (chunks_a, chunks_b) = (a.as_bytes().chunks(PIECE), b.as_bytes().chunks(PIECE));
+    let mut same = PIECE * chunks_a.zip(chunks_b).take_while(|(x, y)| x == y && x.len() == PIECE).count();
+    while !a.is_char_boundary(same) {
+        same -= 1;
+    }
+    let (a, b) = (&a[same..], &b[same..]);
     for (x, y) in java::units(a).zip(java::units(b)) {
         if x != y {
             return i32::from(x) - i32::from(y);
@@ -408,3 +441,5 @@ pub(crate) fn compare_units(a: &str, b: &str) -> i32 {
     }
     java::units_len(a) as i32 - java::units_len(b) as i32
 }
+
+const PIECE: usize = 64;

@@ -4,7 +4,7 @@
 //! between; only filters in the middle get a buffer, and the last one writes where the chain is to end.
 
 use crate::error::{Raised, fault};
-use crate::filters::{self, Run};
+use crate::filters::{self, Filter, Run};
 use crate::render::Renderer;
 use crate::tree::{Expr, FilterCall};
 use crate::value::Value;
@@ -39,7 +39,7 @@ impl<'a> Renderer<'a> {
         {
             let Some(text) = self.lead(&call.input)? else { return Ok(None) };
             let text = filters::trimmed(text);
-            self.step(1 + (text.len() as u64 >> 6))?;
+            self.read(text.len()).map_err(|f| f.at(call.span))?;
             return Ok(Some(text));
         }
         Ok(if let Some(Value::Str(text)) = self.reach(input) { Some(text) } else { None })
@@ -56,9 +56,24 @@ impl<'a> Renderer<'a> {
     }
 
     fn apply(&mut self, call: &'a FilterCall, text: &str, out: &mut String) -> Raised<()> {
-        let start = out.len();
-        call.apply(text, out).map_err(|f| f.at(call.span))?;
-        self.step(1 + ((out.len() - start) as u64 >> 6))
+        let done = match (&call.pairs, &call.filter) {
+            (Some(pairs), _) => filters::replace_pairs(self, text, pairs, out),
+            (None, Ok(Filter { run: Run::Text { grows, run, .. }, .. })) => {
+                self.before_text(text, *grows).and_then(|()| run(text, out))
+            }
+            (None, _) => Ok(()),
+        };
+        done.map_err(|f| f.at(call.span))
+    }
+
+    /// Counts what a text filter reads, and what it may make of a long text.
+    pub(crate) fn before_text(&mut self, text: &str, grows: usize) -> Raised<()> {
+        /// What is made of shorter texts stays small whatever the filter.
+        const SHORT_MAX: usize = 1 << 16;
+        if text.len() > SHORT_MAX {
+            self.charge(text.len().saturating_mul(grows))?;
+        }
+        self.read(text.len())
     }
 
     /// Appends the text that a filter needs; false for null.
@@ -86,20 +101,6 @@ impl FilterCall {
         match &self.filter {
             Ok(filter) => filter.name,
             Err(name) => name,
-        }
-    }
-
-    fn apply(&self, text: &str, out: &mut String) -> Raised<()> {
-        match (&self.pairs, &self.filter) {
-            (Some(pairs), _) => {
-                filters::replace_pairs(text, pairs, out);
-                Ok(())
-            }
-            (None, Ok(filter)) => match filter.run {
-                Run::Text { run, .. } => run(text, out),
-                _ => Ok(()),
-            },
-            (None, Err(_)) => Ok(()),
         }
     }
 }

@@ -48,7 +48,11 @@ impl Predicate {
 pub(crate) fn is_empty(value: &Value, changed: &Changed) -> bool {
     match value {
         Value::Null => true,
-        Value::Str(s) => s.bytes().all(|b| b <= b' '),
+        Value::Str(s) => {
+            let blanks = s.bytes().position(|b| b > b' ');
+            changed.spend(crate::print::reading(blanks.unwrap_or(s.len())));
+            blanks.is_none()
+        }
         Value::List(list) => changed.items(list).is_empty(),
         Value::Map(map) => map.is_empty(),
         _ => false,

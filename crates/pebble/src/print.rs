@@ -6,7 +6,7 @@
 use crate::java;
 use crate::value::{List, Map, Value};
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 /// What lists were and are, by address.
@@ -19,11 +19,20 @@ pub(crate) struct Changed {
     lists: Option<Lists>,
     /// Lists may share elements, so that a small value may print as a huge text; printing stops here.
     pub(crate) text_max: usize,
-    /// Likewise for comparing: elements that may still be compared.
+    /// Steps that are left. Comparing, printing and looking up take some without asking; see [`Changed::spend`].
     left: Cell<u64>,
 }
 
-const COMPARED_MAX: u64 = 20_000_000;
+/// Steps of what is done while no template is rendered.
+const STEPS_ALONE: u64 = 20_000_000;
+/// Bytes read for one step, as a shift.
+const READ_PER_STEP: u32 = 4;
+
+/// Steps that it takes to read a text of so many bytes.
+#[inline]
+pub(crate) fn reading(bytes: usize) -> u64 {
+    bytes as u64 >> READ_PER_STEP
+}
 
 fn address(list: &Arc<List>) -> usize {
     Arc::as_ptr(list) as usize
@@ -31,13 +40,24 @@ fn address(list: &Arc<List>) -> usize {
 
 impl Default for Changed {
     fn default() -> Self {
-        Self { lists: None, text_max: 1 << 30, left: Cell::new(COMPARED_MAX) }
+        Self { lists: None, text_max: 1 << 30, left: Cell::new(STEPS_ALONE) }
     }
 }
 
 impl Changed {
-    pub(crate) fn bounded(text_max: usize) -> Self {
-        Self { text_max, ..Self::default() }
+    pub(crate) fn bounded(text_max: usize, steps: u64) -> Self {
+        Self { lists: None, text_max, left: Cell::new(steps) }
+    }
+
+    /// Takes steps for work that is bounded by them; whoever can fail asks later whether any are left.
+    #[inline]
+    pub(crate) fn spend(&self, steps: u64) {
+        self.left.set(self.left.get().saturating_sub(steps));
+    }
+
+    #[inline]
+    pub(crate) fn steps_left(&self) -> u64 {
+        self.left.get()
     }
 
     pub(crate) fn items<'l>(&'l self, list: &'l Arc<List>) -> &'l [Value] {
@@ -57,6 +77,13 @@ impl Changed {
         let now = Arc::new(List { items: items.into(), nesting: list.nesting, json: list.json });
         // The old list is held, so that its address is not given to another one.
         self.lists.get_or_insert_default().insert(address(list), (list.clone(), now));
+    }
+
+    /// Bytes of the lists that are held here; what `seen` has got counts no more.
+    pub(crate) fn held_bytes(&self, seen: &mut HashSet<usize>) -> usize {
+        let lists = self.lists.iter().flat_map(|lists| lists.values());
+        let items = lists.flat_map(|(old, now)| old.items.iter().chain(now.items.iter()));
+        items.map(|item| crate::budget::size_of(item, seen)).sum()
     }
 
     /// Appends the printed form; null prints as `null`.
@@ -109,27 +136,34 @@ impl Changed {
         self.print(value, out);
     }
 
-    /// Have comparisons been cut short?
+    /// Are all steps taken? What was compared since then has been cut short.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.left.get() == 0
     }
 
-    /// `equals`: same type, same content.
+    /// `equals`: same type, same content. Every element takes a step; once none is left nothing is equal.
     pub(crate) fn equal(&self, a: &Value, b: &Value) -> bool {
         let left = self.left.get();
         self.left.set(left.saturating_sub(1));
         if left == 0 {
             return false;
         }
+        let same_text = |a: &str, b: &str| {
+            if a.len() != b.len() {
+                return false;
+            }
+            self.spend(a.len() as u64 >> 6);
+            a == b
+        };
         match (a, b) {
             (Value::Null, Value::Null) => true,
             (Value::Bool(a), Value::Bool(b)) => a == b,
             (Value::Int(a), Value::Int(b)) | (Value::Lazy(a), Value::Lazy(b)) => a == b,
             (Value::Long(a), Value::Long(b)) => a == b,
             (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
-            (Value::Big(a), Value::Big(b)) => a.digits == b.digits,
-            (Value::Str(a), Value::Str(b)) => a == b,
-            (Value::Safe(a), Value::Safe(b)) => a == b,
+            (Value::Big(a), Value::Big(b)) => same_text(&a.digits, &b.digits),
+            (Value::Str(a), Value::Str(b)) => same_text(a, b),
+            (Value::Safe(a), Value::Safe(b)) => same_text(a, b),
             (Value::Char(a), Value::Char(b)) => a == b,
             (Value::List(a), Value::List(b)) => {
                 let (a, b) = (self.items(a), self.items(b));
@@ -153,7 +187,10 @@ impl Changed {
     /// The value under a key of any type.
     pub(crate) fn find<'m>(&self, map: &'m Map, key: &Value) -> Option<&'m Value> {
         match key {
-            Value::Str(name) => map.get(name),
+            Value::Str(name) => {
+                self.spend(reading(name.len()));
+                map.get(name)
+            }
             other => map.entries.iter().find(|(k, _)| self.equal(k, other)).map(|(_, v)| v),
         }
     }

@@ -3,6 +3,7 @@
 //! In: nodes, variables, limits. Out: text in the caller's buffer. Always: what the template makes is counted
 //! against the limits before it is made.
 
+use crate::budget::Budget;
 use crate::error::{Fault, Phase, Raised, Span, fault};
 use crate::escape::Strategy;
 use crate::java;
@@ -12,7 +13,7 @@ use crate::template::{Limits, Template, Templates};
 use crate::tree::*;
 use crate::value::{Map, Value};
 use std::cell::Cell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// One template of an inheritance chain; an `embed` puts its blocks in front.
@@ -37,13 +38,11 @@ pub(crate) struct Renderer<'a> {
     pub(crate) scopes: Scopes<'a>,
     pub(crate) changed: Changed,
     pub(crate) strict: bool,
-    limits: Limits<'a>,
-    steps_left: u64,
-    next_look: u64,
+    pub(crate) limits: Limits<'a>,
+    pub(crate) budget: Budget,
     passes_left: u64,
-    memory: usize,
-    out_max: usize,
-    depth: usize,
+    pub(crate) out_max: usize,
+    pub(crate) depth: usize,
     chain: Chain<'a>,
     imported: Vec<&'a Template>,
     aliases: Vec<(&'a str, &'a Template)>,
@@ -58,10 +57,6 @@ pub(crate) struct Renderer<'a> {
     pub(crate) alone: bool,
 }
 
-const LOOK_EVERY: u64 = 4096;
-/// Steps that one byte of output or of a value costs, as a shift.
-const BYTES_PER_STEP: u32 = 6;
-
 impl<'a> Renderer<'a> {
     pub(crate) fn new(
         template: &'a Template,
@@ -74,13 +69,11 @@ impl<'a> Renderer<'a> {
             template,
             set,
             scopes: Scopes::new(context, if template.alone { template.places } else { 0 }),
-            changed: Changed::bounded(start.saturating_add(limits.output_bytes.max(limits.memory_bytes))),
+            changed: Changed::bounded(start.saturating_add(limits.output_bytes.max(limits.memory_bytes)), limits.steps),
             strict: template.options.strict,
             limits: *limits,
-            steps_left: limits.steps,
-            next_look: limits.steps.saturating_sub(LOOK_EVERY),
+            budget: Budget::new(limits.steps),
             passes_left: limits.loop_passes,
-            memory: 0,
             out_max: start.saturating_add(limits.output_bytes),
             depth: 0,
             chain: Chain::default(),
@@ -107,51 +100,9 @@ impl<'a> Renderer<'a> {
 
     fn end(&self, out: &str) -> Raised<()> {
         if self.changed.is_exhausted() {
-            return Err(fault("the render compares too many values"));
+            return Err(self.too_many_steps());
         }
         self.room(out)
-    }
-
-    /// Counts work; asks the caller's clock now and then.
-    #[inline]
-    pub(crate) fn step(&mut self, steps: u64) -> Raised<()> {
-        self.steps_left = self.steps_left.saturating_sub(steps);
-        if self.steps_left <= self.next_look { self.look() } else { Ok(()) }
-    }
-
-    #[cold]
-    fn look(&mut self) -> Raised<()> {
-        self.next_look = self.steps_left.saturating_sub(LOOK_EVERY);
-        if self.steps_left == 0 {
-            return Err(fault(format!("the render takes more than {} steps", self.limits.steps)));
-        }
-        if self.limits.out_of_time.is_some_and(|ask| ask()) {
-            return Err(fault("the render takes too long"));
-        }
-        Ok(())
-    }
-
-    /// Counts bytes of a new value before it is made.
-    pub(crate) fn charge(&mut self, bytes: usize) -> Raised<()> {
-        let max = self.limits.memory_bytes;
-        self.memory = self.memory.saturating_add(bytes);
-        if self.memory > max {
-            self.memory = self.scopes.held_bytes().saturating_add(bytes);
-        }
-        if self.memory > max {
-            return Err(fault(format!("the values of the template take more than {max} bytes")));
-        }
-        self.step(1 + (bytes as u64 >> BYTES_PER_STEP))
-    }
-
-    #[inline]
-    fn room(&self, out: &str) -> Raised<()> {
-        if out.len() > self.out_max { Err(self.too_long()) } else { Ok(()) }
-    }
-
-    #[cold]
-    fn too_long(&self) -> Box<Fault> {
-        fault(format!("the output is longer than {} bytes", self.limits.output_bytes))
     }
 
     /// Renders the current layer, then its parent if it has got one.
@@ -169,7 +120,7 @@ impl<'a> Renderer<'a> {
         self.template = outer;
         if self.chain.current + 1 < self.chain.layers.len() {
             self.chain.current += 1;
-            self.deeper(|r| r.layer(out))?;
+            self.deeper(false, |r| r.layer(out))?;
             self.chain.current -= 1;
         }
         Ok(())
@@ -180,13 +131,13 @@ impl<'a> Renderer<'a> {
         fault.within(Phase::Render, &self.template.name, &self.template.source)
     }
 
-    fn deeper<T>(&mut self, work: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
+    fn deeper<T>(&mut self, text: bool, work: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(fault(format!("macros and templates call each other more than {} deep", self.limits.depth)));
         }
         self.step(1)?;
-        let done = work(self);
+        let done = self.nested(text, work);
         self.depth -= 1;
         done
     }
@@ -241,16 +192,31 @@ impl<'a> Renderer<'a> {
             Some(Value::Str(text)) => out.push_str(text),
             Some(Value::Null) => {}
             Some(value) => self.changed.print(value, out),
-            None => self.print(expr, out)?,
+            None => self.print_made(expr, out)?,
         }
-        self.room(out)
+        if out.len() > self.out_max { Err(self.too_long_after(expr)) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn too_long_after(&self, expr: &Expr) -> Box<Fault> {
+        self.too_long().at_expression(expr)
+    }
+
+    /// Prints what cannot be read in place.
+    #[inline(never)]
+    fn print_made(&mut self, expr: &'a Expr, out: &mut String) -> Raised<()> {
+        self.statement(out.len());
+        self.print(expr, out).map_err(|f| f.at_expression(expr))
     }
 
     #[inline(never)]
     fn set(&mut self, set: &'a Set) -> Raised<()> {
         let value = match &set.value {
             Expr::Binary(binary) if let Some(whole) = self.whole(binary) => Val::Own(Value::Long(whole)),
-            expr => self.eval(expr)?,
+            expr => {
+                self.statement(0);
+                self.eval(expr).map_err(|f| f.at_expression(expr))?
+            }
         };
         match set.place {
             Some(place) if self.alone => self.scopes.fill(place, &set.name.text, value),
@@ -298,7 +264,10 @@ impl<'a> Renderer<'a> {
     fn for_each(&mut self, each: &'a For, out: &mut String) -> Raised<()> {
         let over = match self.reach(&each.over) {
             Some(value) => Val::Ref(value),
-            None => self.eval(&each.over)?,
+            None => {
+                self.statement(out.len());
+                self.eval(&each.over).map_err(|f| f.at(each.span))?
+            }
         };
         match over {
             Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
@@ -309,11 +278,11 @@ impl<'a> Renderer<'a> {
             other => match self.held(other).owned() {
                 Value::List(list) | Value::Array(list) => {
                     let list = self.changed.now(&list);
-                    self.passes(each, list.items.len(), |i| Val::Own(list.items[i].clone()), out)
+                    self.nested(false, |r| r.passes(each, list.items.len(), |i| Val::Own(list.items[i].clone()), out))
                 }
                 Value::Map(map) => {
                     let entry = |i: usize| Val::Own(Value::Entry(Arc::new(map.entries[i].clone())));
-                    self.passes(each, map.len(), entry, out)
+                    self.nested(false, |r| r.passes(each, map.len(), entry, out))
                 }
                 other => {
                     let message = format!("`for` goes over lists and maps, not {}", other.kind());
@@ -334,6 +303,8 @@ impl<'a> Renderer<'a> {
             return self.nodes(&each.otherwise, out);
         }
         let mark = self.scopes.mark();
+        // A long body takes steps of its own.
+        let cost = 1 + (each.body.len() as u64 >> 6);
         let at = |index: usize| LoopAt { index: index as i32, length: length as i32 };
         let (around, filled) = (self.scopes.passes(), self.scopes.filled());
         if each.placed {
@@ -347,7 +318,7 @@ impl<'a> Renderer<'a> {
                 return Err(self.too_many_passes().at(each.span));
             }
             self.passes_left -= 1;
-            self.step(1).map_err(|f| f.at(each.span))?;
+            self.step(cost).map_err(|f| f.at(each.span))?;
             if index > 0 {
                 match self.scopes.pass_now() {
                     Some(pass) if each.placed => {
@@ -438,7 +409,7 @@ impl<'a> Renderer<'a> {
             self.scopes.push(key, hash, Val::Own(value));
         }
         let outer = std::mem::replace(&mut self.chain, Chain { layers, current: 0 });
-        let done = self.deeper(|r| r.layer(out));
+        let done = self.deeper(false, |r| r.layer(out));
         self.chain = outer;
         self.scopes.release(mark);
         done
@@ -459,6 +430,8 @@ impl<'a> Renderer<'a> {
         let Some(template) = self.named_template(&import.template)? else {
             return Err(fault("the name of the template is null"));
         };
+        // What is imported stays, so every import makes the next search longer.
+        self.charge(64)?;
         match &import.form {
             ImportForm::All => self.imported.push(template),
             ImportForm::As(alias) => self.aliases.push((alias, template)),
@@ -497,7 +470,8 @@ impl<'a> Renderer<'a> {
         let Some(body) = layer.blocks.get(name) else { return Ok(()) };
         let outer = std::mem::replace(&mut self.chain.current, at);
         let template = std::mem::replace(&mut self.template, layer.template);
-        let done = self.deeper(|r| r.nodes(body, out)).map_err(|f| self.named(f));
+        let done = self.deeper(false, |r| r.nodes(body, out));
+        let done = done.map_err(|f| if f.span.is_some() { self.named(f) } else { f });
         self.chain.current = outer;
         self.template = template;
         done
@@ -518,10 +492,12 @@ impl<'a> Renderer<'a> {
     }
 
     fn imported_macro(&self, name: &str) -> Option<(&'a Template, &'a Macro)> {
+        self.changed.spend((self.imported.len() + self.copied.len()) as u64);
         self.imported.iter().rev().find_map(|t| t.macros.get(name).map(|m| (*t, m)))
     }
 
     pub(crate) fn alias(&self, name: &str) -> Option<&'a Template> {
+        self.changed.spend(self.aliases.len() as u64);
         self.aliases.iter().rev().find(|(alias, _)| *alias == name).map(|(_, t)| *t)
     }
 
@@ -533,8 +509,10 @@ impl<'a> Renderer<'a> {
         positional: Vec<Val<'a>>,
         named: Vec<(&'a str, Val<'a>)>,
     ) -> Raised<Value> {
-        let known = |name: &str| called.params.iter().any(|(p, _)| p.text == name);
-        if positional.len() > called.params.len() {
+        // As all callables without declared names, a macro without parameters ignores what it gets.
+        let ignores = called.params.is_empty();
+        let known = |name: &str| ignores || called.params.iter().any(|(p, _)| p.text == name);
+        if positional.len() > called.params.len() && !ignores {
             let message = format!("macro `{}` takes {} arguments", called.name, called.params.len());
             return Err(fault(format!("{message}, {} given", positional.len())));
         }
@@ -545,11 +523,12 @@ impl<'a> Renderer<'a> {
         let outer = std::mem::replace(&mut self.template, template);
         self.scopes.enter_frame();
         let mut text = self.scratch.pop().unwrap_or_default();
-        let done = self.deeper(|r| {
+        let done = self.deeper(true, |r| {
             r.macro_body(called, positional, named, &mut text)?;
             r.room(&text)
         });
-        let done = done.map_err(|f| self.named(f));
+        // Without a place in the macro, the fault belongs to the call.
+        let done = done.map_err(|f| if f.span.is_some() { self.named(f) } else { f });
         self.scopes.leave_frame();
         self.template = outer;
         self.chain = chain;
@@ -613,12 +592,12 @@ impl<'a> Renderer<'a> {
                 self.pipe(call, out)?;
                 Ok(())
             }
-            Expr::Concat(parts) => parts.iter().try_for_each(|part| match self.peek(part) {
-                Some(Value::Str(text)) => {
-                    out.push_str(text);
-                    Ok(())
+            Expr::Concat(parts) => parts.iter().try_for_each(|part| {
+                match self.peek(part) {
+                    Some(Value::Str(text)) => out.push_str(text),
+                    _ => self.print(part, out)?,
                 }
-                _ => self.print(part, out),
+                self.room(out)
             }),
             Expr::Block(block) => self.print_block(block, out),
             Expr::Binary(binary) if let Some(whole) = self.whole(binary) => {
@@ -658,13 +637,13 @@ impl<'a> Renderer<'a> {
             Expr::Filter(call) if call.is_text => {
                 let mut text = self.scratch.pop().unwrap_or_default();
                 if self.pipe(call, &mut text)? {
-                    strategy.escape(&text, out)?;
+                    self.escape_text(strategy, &text, out)?;
                 }
                 self.give_back(text);
                 return Ok(());
             }
             expr => match self.peek(expr) {
-                Some(Value::Str(text)) => return strategy.escape(text, out),
+                Some(Value::Str(text)) => return self.escape_text(strategy, text, out),
                 Some(Value::Null) => return Ok(()),
                 Some(value) if value.prints_plainly() && strategy.keeps_words() => {
                     self.changed.print(value, out);
@@ -674,9 +653,9 @@ impl<'a> Renderer<'a> {
             },
         };
         match &value {
-            Val::Ref(Value::Str(s)) => strategy.escape(s, out),
+            Val::Ref(Value::Str(s)) => self.escape_text(strategy, s, out),
             Val::Ref(Value::Null) | Val::Own(Value::Null) => Ok(()),
-            Val::Own(Value::Str(s)) => strategy.escape(s, out),
+            Val::Own(Value::Str(s)) => self.escape_text(strategy, s, out),
             Val::Ref(Value::Safe(s)) | Val::Own(Value::Safe(s)) => {
                 out.push_str(s);
                 Ok(())
@@ -692,11 +671,18 @@ impl<'a> Renderer<'a> {
             value => {
                 let mut text = self.scratch.pop().unwrap_or_default();
                 self.print_val(value, &mut text)?;
-                strategy.escape(&text, out)?;
+                self.escape_text(strategy, &text, out)?;
                 self.give_back(text);
                 Ok(())
             }
         }
+    }
+
+    /// No strategy makes a text shorter, so one that is too long is not even begun.
+    #[inline]
+    fn escape_text(&self, strategy: &Strategy, text: &str, out: &mut String) -> Raised<()> {
+        self.room(text)?;
+        strategy.escape(text, out)
     }
 
     pub(crate) fn print_block(&mut self, block: &'a (Option<Expr>, Span), out: &mut String) -> Raised<()> {
@@ -722,6 +708,7 @@ impl<'a> Renderer<'a> {
             Val::Loop(at) => Held::Own(at.map()),
             Val::View(frame) => {
                 let names = self.scopes.names_of_view(frame);
+                self.changed.spend((names.len() * names.len()) as u64 >> 3);
                 let of = |name: &str| match self.scopes.get_of_view(frame, name) {
                     Some(Val::View(_)) | None => Value::Null,
                     Some(value) => self.held(value).owned(),
@@ -730,22 +717,5 @@ impl<'a> Renderer<'a> {
                 Held::Own(Value::Map(Arc::new(Map::of(entries, false))))
             }
         }
-    }
-}
-
-/// Bytes that a value holds; shared lists and maps count once.
-pub(crate) fn size_of(value: &Value, seen: &mut HashSet<usize>) -> usize {
-    let own = std::mem::size_of::<Value>();
-    own + match value {
-        Value::Str(s) if s.is_heap_allocated() && seen.insert(s.as_ptr() as usize) => s.len(),
-        Value::Safe(s) if seen.insert(s.as_ptr() as usize) => s.len(),
-        Value::List(list) | Value::Array(list) if seen.insert(Arc::as_ptr(list) as usize) => {
-            list.items.iter().map(|v| size_of(v, seen)).sum()
-        }
-        Value::Map(map) if seen.insert(Arc::as_ptr(map) as usize) => {
-            map.entries.iter().map(|(k, v)| size_of(k, seen) + size_of(v, seen)).sum()
-        }
-        Value::Entry(entry) => size_of(&entry.0, seen) + size_of(&entry.1, seen),
-        _ => 0,
     }
 }

@@ -426,11 +426,10 @@ impl<'a> Scopes<'a> {
     }
 
     /// Bytes held by owned values of all scopes.
-    pub(crate) fn held_bytes(&self) -> usize {
-        let mut seen = std::collections::HashSet::new();
+    pub(crate) fn held_bytes(&self, seen: &mut std::collections::HashSet<usize>) -> usize {
         let all = self.vars.iter().map(|(_, v)| v).chain(self.replaced.iter().map(|(_, v)| v));
         let all = all.chain(self.passes.iter().map(|pass| &pass.item));
         let all = all.chain(self.places.iter().flatten());
-        all.map(|value| if let Val::Own(v) = value { crate::render::size_of(v, &mut seen) } else { 0 }).sum()
+        all.map(|value| if let Val::Own(v) = value { crate::budget::size_of(v, seen) } else { 0 }).sum()
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! In: tokens. Out: nodes, blocks and macros. Always: every print already knows whether and how it escapes.
 
-use crate::error::{Raised, Span, fault, nearest};
+use crate::error::{Fault, Raised, Span, fault, nearest};
 use crate::escape::Strategy;
 use crate::lexer::Kind;
 use crate::parser::{Parser, filter_call, variable};
@@ -123,12 +123,10 @@ impl Parser<'_> {
     fn tag(&mut self, span: Span) -> Raised<Option<Node>> {
         let name = self.name("the name of a tag")?;
         if self.options.profile == Profile::Destination && !DESTINATION_TAGS.contains(&name.as_str()) {
-            let message = if TAGS.contains(&name.as_str()) {
-                format!("the tag `{name}` is not part of destination templates")
-            } else {
-                unknown_tag(&name)
-            };
-            return Err(self.suggest(&message, &name, &DESTINATION_TAGS, span));
+            if TAGS.contains(&name.as_str()) {
+                return Err(not_of_destinations(&name).at(span));
+            }
+            return Err(self.suggest(&unknown_tag(&name), &name, &DESTINATION_TAGS, span));
         }
         self.uses_others |= matches!(name.as_str(), "include" | "embed" | "extends" | "import" | "from");
         match name.as_str() {
@@ -386,6 +384,13 @@ impl Parser<'_> {
         self.tag_end()?;
         Ok(Node::Import(Box::new(Import { template, form: ImportForm::Names(names), span })))
     }
+}
+
+/// A tag of Pebble that destination templates do without.
+pub(crate) fn not_of_destinations(name: &str) -> Box<Fault> {
+    let mut fault = fault(format!("the tag `{name}` is not part of destination templates"));
+    fault.suggestion = nearest(name, DESTINATION_TAGS);
+    fault
 }
 
 fn unknown_tag(name: &str) -> String {

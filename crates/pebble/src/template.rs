@@ -3,6 +3,7 @@
 //! In: a name and a source, then a context. Out: a compiled template, then text. Always: an error while rendering
 //! leaves the caller's buffer as it was.
 
+use crate::budget::RENDER_TIME;
 use crate::error::{Error, Phase, Raised, fault};
 use crate::escape::Strategy;
 use crate::parser::Parser;
@@ -15,6 +16,7 @@ use smol_str::SmolStr;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 /// Which names and tags a template may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -54,11 +56,15 @@ impl Options {
     }
 }
 
-/// What one render may use. Steps stand in for time, so that a render ends the same way on every machine.
+/// What one render may use. Steps stand in for time, so that a render ends the same way on every machine; time itself
+/// only ends what would hold its thread.
 #[derive(Clone, Copy)]
 pub struct Limits<'l> {
-    /// Work: passes, calls and every 64 bytes written or copied count as one step.
+    /// Work: passes, calls, elements compared, every 16 bytes read by a filter and every 64 bytes written or copied
+    /// count as one step.
     pub steps: u64,
+    /// Time on the machine's clock, for what steps do not foresee; looked at now and then.
+    pub time: Option<Duration>,
     /// Asked now and then; `true` ends the render.
     pub out_of_time: Option<&'l dyn Fn() -> bool>,
     /// Bytes of output.
@@ -75,6 +81,7 @@ impl Default for Limits<'_> {
     fn default() -> Self {
         Self {
             steps: 20_000_000,
+            time: Some(RENDER_TIME),
             out_of_time: None,
             output_bytes: 16 << 20,
             loop_passes: 1_000_000,
@@ -88,6 +95,7 @@ impl std::fmt::Debug for Limits<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Limits")
             .field("steps", &self.steps)
+            .field("time", &self.time)
             .field("out_of_time", &self.out_of_time.is_some())
             .field("output_bytes", &self.output_bytes)
             .field("loop_passes", &self.loop_passes)
@@ -121,7 +129,7 @@ impl Template {
     /// What is wrong with the source, underlined; the phase is [`Phase::Parse`].
     pub fn compile(name: &str, source: &str, options: &Options) -> Result<Template, Error> {
         let parsed = || -> Raised<_> {
-            let tokens = lexer::tokens(source, options.newline_trim, options.path_macros)?;
+            let tokens = lexer::tokens(source, options)?;
             let mut parser = Parser {
                 source,
                 tokens,

@@ -170,6 +170,44 @@ pub(crate) enum Expr {
     PathMacro(Box<PathMacro>),
 }
 
+impl Expr {
+    /// Its place in the source, as far as it is known: constants have none.
+    #[cold]
+    pub(crate) fn span(&self) -> Option<Span> {
+        /// How far to look for a place.
+        const DEPTH_MAX: usize = 16;
+        self.span_within(DEPTH_MAX)
+    }
+
+    fn span_within(&self, depth: usize) -> Option<Span> {
+        let inner = |expr: &Expr| expr.span_within(depth.checked_sub(1)?);
+        let around = |exprs: &mut dyn Iterator<Item = &Expr>| exprs.filter_map(inner).reduce(Span::to);
+        match self {
+            Expr::Const(_) | Expr::Body(_) => None,
+            Expr::Var(var) => Some(var.span),
+            Expr::Path(path) => match path.segments.last() {
+                Some(last) => Some(inner(&path.base).map_or(last.span, |base| base.to(last.span))),
+                None => inner(&path.base),
+            },
+            Expr::Index(index) => Some(index.2),
+            Expr::Method(method) => Some(method.span),
+            Expr::List(items) => around(&mut items.iter()),
+            Expr::Map(entries) => around(&mut entries.iter().flat_map(|(key, value)| [key, value])),
+            Expr::Concat(parts) => around(&mut parts.iter()),
+            Expr::Binary(binary) => Some(binary.span),
+            Expr::Unary(unary) => Some(unary.2),
+            Expr::Ternary(ternary) => Some(ternary.3),
+            Expr::Filter(call) => Some(call.span),
+            Expr::Test(test) => Some(test.span),
+            Expr::Call(call) => Some(call.span),
+            Expr::Block(block) => Some(block.1),
+            Expr::Parent(_, span) => Some(*span),
+            Expr::Escape(escape) => Some(escape.2),
+            Expr::PathMacro(path) => Some(path.span),
+        }
+    }
+}
+
 /// Paths of one template often start alike; the first `names` names are walked once a render.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Memo {

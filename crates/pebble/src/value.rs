@@ -71,6 +71,13 @@ impl Big {
         let low = if text.starts_with('-') { low.wrapping_neg() } else { low };
         Some(Big { digits: text.into(), low, double: text.parse().ok()? })
     }
+
+    pub(crate) fn abs(&self) -> Self {
+        match self.digits.strip_prefix('-') {
+            Some(digits) => Big { digits: digits.into(), low: self.low.wrapping_neg(), double: -self.double },
+            None => self.clone(),
+        }
+    }
 }
 
 /// The elements of a list.

@@ -32,6 +32,16 @@ fn errors_are_underlined() {
 }
 
 #[test]
+fn destinations_do_without_most_tags() {
+    for tag in ["verbatim", "macro", "include", "autoescape", "block"] {
+        let source = format!("a{{% {tag} %}}{{{{ x }}}}{{% end{tag} %}}");
+        let error = Template::compile("t", &source, &Options::destination()).expect_err(tag);
+        assert_eq!(error.message, format!("the tag `{tag}` is not part of destination templates"));
+        assert_eq!((error.line, error.column), (1, 2));
+    }
+}
+
+#[test]
 fn code_is_spaced_evenly() {
     for (source, expected) in [
         ("{{x}}", "{{ x }}"),

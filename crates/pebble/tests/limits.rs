@@ -1,12 +1,27 @@
 //! Hostile templates end with an error, in bounded time, memory and stack.
 
 use pebble::{Limits, Options, Phase, Template, Value};
+use std::time::Duration;
+
+/// Without a limit of time, so that a busy machine changes nothing.
+const LIMITS: Limits<'static> = Limits {
+    steps: 20_000_000,
+    time: None,
+    out_of_time: None,
+    output_bytes: 4 << 20,
+    loop_passes: 200_000,
+    memory_bytes: 8 << 20,
+    depth: 64,
+};
 
 fn render(source: &str) -> Result<String, pebble::Error> {
+    render_within(source, &LIMITS)
+}
+
+fn render_within(source: &str, limits: &Limits<'_>) -> Result<String, pebble::Error> {
     let template = Template::compile("t", source, &Options::default())?;
     let mut out = String::new();
-    let limits = Limits { output_bytes: 4 << 20, memory_bytes: 8 << 20, loop_passes: 200_000, ..Limits::default() };
-    template.render(&Value::map([]), &mut out, &limits).map(|()| out)
+    template.render(&Value::map([]), &mut out, limits).map(|()| out)
 }
 
 fn refused(source: &str, phase: Phase, part: &str) {
@@ -34,7 +49,7 @@ fn endless_output_ends() {
     refused(shared, Phase::Render, "bytes");
     let compared = "{% set l = [1] %}{% set m = [1] %}{% for i in 1..60 %}{% set l = [l, l] %}{% set m = [m, m] %}\
                     {% endfor %}{{ l == m }}";
-    refused(compared, Phase::Render, "compares");
+    refused(compared, Phase::Render, "steps");
     let nested = "{% set l = [] %}{% for i in 1..100000 %}{% set l = [l] %}{% endfor %}";
     refused(nested, Phase::Render, "nest");
     let replaced = "{% set s = 'xxxxxxxxxxxxxxxx' %}{% for i in 1..12 %}{% set s = s|replace({'x': s}) %}{% endfor %}";
@@ -83,4 +98,128 @@ fn the_caller_may_end_a_render() {
     let error = template.render(&Value::map([]), &mut out, &limits).expect_err("out of time");
     assert!(error.message.contains("too long"), "{error}");
     assert_eq!(out, "kept");
+}
+
+#[test]
+fn time_ends_a_render() {
+    let limits = Limits { time: Some(Duration::ZERO), ..LIMITS };
+    let error = render_within("{% for i in 1..100000 %}x{% endfor %}", &limits).expect_err("out of time");
+    assert!(error.message.contains("too long"), "{error}");
+    // What is short is never asked for its time.
+    assert!(render_within("{% for i in 1..1000 %}x{% endfor %}", &limits).is_ok());
+}
+
+/// A text, a list and a map of some size, and what reads all of one of them.
+const LARGE: &str = "{% set s = 'abcdefghijklmnop' %}{% for i in 1..12 %}{% set s = s ~ s %}{% endfor %}\
+                     {% set t = s ~ '' %}{% set l = 1..5000 %}{% set e = [] %}{% set b = ' ' %}\
+                     {% for i in 1..16 %}{% set b = b ~ b %}{% endfor %}";
+const READERS: &[&str] = &[
+    "l contains 0",
+    "l contains l",
+    "l == (l + e)",
+    "l - l",
+    "l|sort",
+    "l|rsort",
+    "l|reverse",
+    "l|merge(e)",
+    "l|join",
+    "l|slice(1, 5000)",
+    "[s] contains t",
+    "s contains 'zz'",
+    "'a' contains s",
+    "s == t",
+    "s != t",
+    "{'a': s} == {'a': t}",
+    "{s: 1} contains t",
+    "({s: 1, t: 2}) is map",
+    "({'a': 1})|merge({s: 2})",
+    "({'a': 1})[s]",
+    "s.size",
+    "s.hashCode()",
+    "s.indexOf('zz')",
+    "'a'.indexOf(s)",
+    "s ~ 1",
+    "s + 1",
+    "[s, t]|sort",
+    "[s]|join",
+    "s|sha256",
+    "s|length",
+    "s|slice(1, 2)",
+    "s|abbreviate(3)",
+    "s|upper|lower|title|capitalize|trim",
+    "s|urlencode",
+    "s|base64encode",
+    "s|nl2br",
+    "s|raw",
+    "s|escape",
+    "s|replace({'zz': ''})",
+    "s|replace({t: ''})",
+    "'a'|replace({s: ''})",
+    "s|split('zz')",
+    "s|split('z+')",
+    "'a'|split(s)",
+    "s|format",
+    "'%.1s'|format(s)",
+    "'%h'|format(s)",
+    "0|date(\"'#{s}'\")",
+    "0|date('yyyy', timeZone=s)",
+    "0|numberformat(s)",
+    "b is empty",
+    "b|default('')",
+];
+
+#[test]
+fn work_is_counted_by_the_size_of_what_it_reads() {
+    let limits = Limits { steps: 150_000, output_bytes: 64 << 20, memory_bytes: 64 << 20, ..LIMITS };
+    for reader in READERS {
+        let source = format!("{LARGE}{{% for i in 1..50000 %}}{{% set x = {reader} %}}{{% endfor %}}");
+        let error = render_within(&source, &limits).err().unwrap_or_else(|| panic!("{reader}: no refusal"));
+        assert!(error.message.contains("steps"), "{reader}: {error}");
+        assert!(error.column > LARGE.len(), "{reader}: {error}");
+    }
+}
+
+#[test]
+fn values_in_use_count_until_they_are_gone() {
+    let large = "{% set s = 'abcdefghijklmnop' %}{% for i in 1..17 %}{% set s = s ~ s %}{% endfor %}";
+    let many = |part: &str, between: &str| vec![part; 100].join(between);
+    let row = "x".repeat(1000);
+    for source in [
+        format!("{large}{{{{ [{}]|length }}}}", many("s ~ '1'", ", ")),
+        format!("{large}{{{{ max({}) }}}}", many("s ~ '1'", ", ")),
+        format!("{large}{{{{ ({})|length }}}}", many("s", " ~ ")),
+        format!("{large}{{{{ ({} {})|length }}}}", many("s ~ ('' + (", ""), many("))", "").trim_end()),
+        format!("{large}{{{{ s{}|length }}}}", "|base64encode".repeat(60)),
+        format!("{}x{}", "{% for a in 1..200000 %}".repeat(20), "{% endfor %}".repeat(20)),
+        format!(
+            "{{% macro m() %}}{{% for i in 1..2000 %}}{row}{{% endfor %}}{{{{ m() }}}}{{% endmacro %}}{{{{ m() }}}}"
+        ),
+        "{% set l = 1..20000 %}{% for x in 1..100000 %}{{ (l + [x])|sort|first }}{% endfor %}".to_owned(),
+        format!("{large}{{% for i in 1..9 %}}{{% set s = s|replace({{'a': '{row}', 'x': '{row}'}}) %}}{{% endfor %}}"),
+    ] {
+        let refusal = render(&source).map(|out| out.len());
+        let error = refusal.expect_err(&source[source.len() - 80..]);
+        assert!(error.message.contains("bytes") || error.phase == Phase::Parse, "{source}\n{error}");
+    }
+    // What is gone counts no more.
+    let again =
+        format!("{large}{{% set t = 0 %}}{{% for i in 1..20 %}}{{% set t = s ~ i %}}{{% endfor %}}{{{{ t|length }}}}");
+    assert_eq!(render(&again).as_deref(), Ok("2097154"));
+}
+
+#[test]
+fn limits_name_the_place() {
+    let doubled = "{% for i in 1..60 %}\n  {% set s = s ~ s %}{% endfor %}";
+    for (source, line, column) in [
+        ("a\n{% macro m() %}b\n  {{ m() }}{% endmacro %}\n{{ m() }}".to_owned(), 3, 6),
+        (format!("{{% set s = 'xxxxxxxxxxxxxxxx' %}}{doubled}"), 2, 14),
+        ("{% set s = 'x' %}{% for i in 1..22 %}{% set s = s ~ s %}{% endfor %}\n {{ s }}{{ s }}".to_owned(), 2, 5),
+        ("{% for i in 1..99999 %}\n {{ (1..50000)|length }}{% endfor %}".to_owned(), 2, 6),
+        ("{% set l = 1..50000 %}{% for i in l %}\n {% if l contains 0 %}{% endif %}{% endfor %}".to_owned(), 2, 8),
+        ("{% set l = 1..50000 %}{% for i in l %}\n {{ l|sort|first }}{% endfor %}".to_owned(), 2, 7),
+        ("{% for i in 1..999 %}\n{% for j in 1..998 %}{% endfor %}{% endfor %}".to_owned(), 2, 1),
+    ] {
+        let error = render(&source).expect_err("a refusal");
+        assert_eq!((error.line, error.column), (line, column), "{error}");
+    }
 }

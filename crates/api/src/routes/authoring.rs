@@ -2,11 +2,11 @@
 
 use crate::app::App;
 use crate::error::{ApiError, respond};
-use crate::gateway::{JsonBody, Requester, bad_request};
+use crate::gateway::{Requester, bad_request, json_bytes};
 use authoring::{Catalog, Kind, Outside, authored, publishing, trial};
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequest, Path, Query, Request, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::{Caller, Collection, DocChange, DocSet};
@@ -32,6 +32,18 @@ pub(super) fn routes() -> Router<App> {
 }
 
 type Answer = Result<Response, ApiError>;
+
+/// A JSON body in which no key is given twice.
+struct Body(Json);
+
+impl FromRequest<App> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Body, ApiError> {
+        Ok(Body(authoring::read_body(&json_bytes(request, app).await?)?))
+    }
+}
+
 type Parameters = Query<Vec<(String, String)>>;
 
 impl From<authoring::Error> for ApiError {
@@ -71,7 +83,7 @@ fn collection(kind: Kind) -> axum::routing::MethodRouter<App> {
     let list = async move |State(app): State<App>, requester: Requester| {
         read(&app, &requester, |docs, caller, _| Ok(authored::list(docs, caller, kind)))
     };
-    let create = async move |State(app): State<App>, requester: Requester, JsonBody(body): JsonBody| {
+    let create = async move |State(app): State<App>, requester: Requester, Body(body): Body| {
         change(&app, &requester, 200, |docs, caller, outside| authored::create(docs, caller, kind, &body, outside))
             .await
     };
@@ -83,7 +95,7 @@ fn member(kind: Kind) -> axum::routing::MethodRouter<App> {
         read(&app, &requester, |docs, caller, _| authored::get(docs, caller, kind, &id))
     };
     let replace =
-        async move |State(app): State<App>, requester: Requester, Path(id): Path<String>, JsonBody(body): JsonBody| {
+        async move |State(app): State<App>, requester: Requester, Path(id): Path<String>, Body(body): Body| {
             let replace = |docs: &DocSet, caller: &Caller<'_>, outside: &Outside<'_>| {
                 authored::replace(docs, caller, kind, &id, &body, outside)
             };
@@ -104,7 +116,7 @@ async fn list_published(State(app): State<App>, requester: Requester) -> Answer 
     read(&app, &requester, |docs, caller, _| Ok(publishing::list(docs, caller)))
 }
 
-async fn publish(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Answer {
+async fn publish(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
     change(&app, &requester, 201, |docs, caller, _| publishing::create(docs, caller, &body)).await
 }
 
@@ -129,11 +141,11 @@ async fn sample_template(
     })
 }
 
-async fn render(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Answer {
+async fn render(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
     aside(move || read(&app, &requester, |docs, caller, catalog| trial::render(docs, caller, catalog, &body))).await
 }
 
-async fn render_fields(State(app): State<App>, requester: Requester, JsonBody(body): JsonBody) -> Answer {
+async fn render_fields(State(app): State<App>, requester: Requester, Body(body): Body) -> Answer {
     aside(move || read(&app, &requester, |docs, caller, catalog| trial::render_fields(docs, caller, catalog, &body)))
         .await
 }
@@ -171,8 +183,7 @@ fn test_profiles(bytes: &[u8]) -> Result<Option<Vec<Json>>, ApiError> {
     if bytes.trim_ascii().is_empty() {
         return Ok(None);
     }
-    let body: Json =
-        serde_json::from_slice(bytes).map_err(|error| bad_request(&format!("the body is not valid JSON: {error}")))?;
+    let body = authoring::read_body(bytes)?;
     let list = match &body {
         // As `aepp` sends it; without profiles, the list is empty.
         Json::Array(profiles) if profiles.is_empty() => return Ok(None),
@@ -253,6 +264,7 @@ mod tests {
         assert_eq!(read(r#"{"profiles":[{"a":1}]}"#), Ok(Some(vec![json!({ "a": 1 })])));
         for (text, wrong) in [
             ("[", "not valid JSON"),
+            (r#"[{"a":1,"b":{"c":2,"c":3}}]"#, "[0].b.c: is given twice"),
             ("7", "must be an object"),
             (r#"{"profile":[]}"#, "profile: is not known"),
             (r#"{"profiles":[]}"#, "must not be empty"),

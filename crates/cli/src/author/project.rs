@@ -5,7 +5,7 @@
 use super::locate::{Place, Tree};
 use destination::Fault;
 use destination::case::{Case, Run, Subject, Unreadable};
-use destination::folder::Folder;
+use destination::folder::{Folder, Warning};
 use destination::message::ComposeFault;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -104,6 +104,17 @@ impl Project {
             self.failed_templates(case, &destination::case::run(subject, case), &mut findings);
         }
         findings
+    }
+
+    /// What is legal, and most likely meant otherwise; nothing where something is wrong already.
+    pub(crate) fn warnings(&self) -> Vec<Finding> {
+        let Some(folder) = self.folder.as_ref().filter(|_| self.findings.is_empty()) else { return Vec::new() };
+        let Ok(configs) = folder.configs() else { return Vec::new() };
+        let mut warnings: Vec<Finding> =
+            folder.warnings(&configs).into_iter().map(|warning| warning_finding(&self.files, warning)).collect();
+        let place = |finding: &Finding| finding.place.map_or((0, 0), |place| (place.line, place.column));
+        warnings.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
+        warnings
     }
 
     /// Adds the templates that could not be rendered in this run of a case.
@@ -268,6 +279,33 @@ fn finding(files: &BTreeMap<String, String>, fault: Fault) -> Finding {
             Finding { snippet: shown.map(|(_, _, snippet)| snippet), ..plain(Some(place)) }
         }
     }
+}
+
+/// A warning with its place in the file, and the line of the template underlined.
+fn warning_finding(files: &BTreeMap<String, String>, warning: Warning) -> Finding {
+    let Warning { file, field, place: inside, message } = warning;
+    let source = files.get(&file).map_or("", String::as_str);
+    let inside = inside.map(|(line, column)| Place { line, column });
+    let message = if field.is_empty() { format!("warning: {message}") } else { format!("warning: {field}: {message}") };
+    if field.is_empty() {
+        let snippet = inside.and_then(|place| marked(source, place));
+        return Finding { file, place: inside, message, snippet };
+    }
+    let Ok(tree) = Tree::read(source) else { return Finding { file, place: None, message, snippet: None } };
+    let (place, value) = tree.find(&field);
+    let snippet = inside.zip(value).and_then(|(inside, value)| marked(value, inside));
+    Finding { file, place: Some(place), message, snippet }
+}
+
+/// The line of a place, underlined from there.
+fn marked(source: &str, place: Place) -> Option<String> {
+    let line = source.lines().nth(place.line - 1)?;
+    let gutter = place.line.to_string().len();
+    let before = line.chars().take(place.column - 1);
+    let blank: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
+    let rest = line.chars().skip(place.column - 1);
+    let marks = "^".repeat(rest.take_while(|c| c.is_alphanumeric() || *c == '_').count().max(1));
+    Some(format!("{:gutter$} |\n{} | {line}\n{:gutter$} | {blank}{marks}", "", place.line, ""))
 }
 
 /// Compiles the template again: place, message, and the line underlined.

@@ -59,6 +59,7 @@ fn every_sample_is_sound() {
     for name in names() {
         let project = Project::of(&files(name));
         assert_eq!(findings(&project), "", "{name}");
+        assert_eq!(project.warnings(), [], "{name}");
         let verdicts = verdicts(&project);
         assert!(verdicts.iter().all(|v| v.mismatches.is_empty()), "{name}\n{}", report(&verdicts));
     }

@@ -5,7 +5,7 @@
 use super::expect;
 use super::file::{Case, GivenAnswer};
 use super::run::{Exchange, Mismatch, Run, Subject};
-use crate::config::{AudienceTemplateConfig, Event, JsonTemplate, Pattern, RestTemplate, Templated};
+use crate::config::{AudienceTemplateConfig, Event, JsonTemplate, Pattern, RestTemplate, Templated, parse_address};
 use crate::message::{ComposeError, ComposeFault, Request};
 use pebble::{Limits, Value};
 use serde_json::{Map, Value as Json, json};
@@ -170,12 +170,17 @@ fn render(setting: &Templated, context: &Value, field: &str) -> Result<String, C
 
 fn compose(rest: &RestTemplate, context: &Value) -> Result<Request, ComposeError> {
     let url = render(&rest.url, context, "url")?.trim().to_owned();
-    if let Err(error) = url::Url::parse(&url) {
-        return Err(ComposeError { template: "url".to_owned(), fault: ComposeFault::Address(error.to_string()) });
+    if let Err(reason) = parse_address(&url) {
+        return Err(ComposeError { template: "url".to_owned(), fault: ComposeFault::Address(reason) });
     }
     let mut headers: Vec<(String, String)> = Vec::new();
     for (name, value) in &rest.headers {
-        headers.push((name.clone(), render(value, context, &format!("headers.{name}"))?.trim().to_owned()));
+        let field = format!("headers.{name}");
+        let text = render(value, context, &field)?.trim().to_owned();
+        if text.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(ComposeError { template: field, fault: ComposeFault::Header });
+        }
+        headers.push((name.clone(), text));
     }
     let body = match &rest.body {
         None => None,

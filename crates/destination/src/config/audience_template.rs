@@ -43,6 +43,9 @@ pub enum Event {
     DeleteDestination,
 }
 
+/// Name of the response field of `create` that holds the mapping id.
+pub(crate) const EXTERNAL_AUDIENCE_ID: &str = "externalAudienceId";
+
 impl Event {
     /// Every event with its field.
     pub const ALL: &[(&str, Event)] = &[

@@ -308,7 +308,35 @@ fn oauth2(object: &Object<'_>) -> Option<OAuth2> {
     if let Some(grant) = grant {
         check_grant(object, grant, &read, request_at.is_some());
     }
+    check_partner_fields(object, &read);
     grant.map(|_| read)
+}
+
+/// What every answer of a token endpoint gives, or the settings of the grant.
+const STANDARD_FIELDS: &[&str] = &["accessToken", "refreshToken", "expiresIn", "tokenType", "scope"];
+const SETTINGS: &[&str] = &["clientId", "clientSecret", "accessTokenUrl", "refreshTokenUrl", "authorizationUrl"];
+
+/// Nobody is asked for a field of the partner, so something else must give its value.
+fn check_partner_fields(object: &Object<'_>, read: &OAuth2) {
+    let rendered = read.access_token_request.iter().flat_map(|request| &request.response_fields);
+    let rendered: Vec<&str> = rendered.map(|field| field.name.as_str()).collect();
+    let Some(at) = object.get("authenticationDataFields") else { return };
+    let items = if at.json.is_object() { vec![at] } else { at.items().unwrap_or_default() };
+    if items.len() != read.data_fields.len() {
+        return;
+    }
+    for (item, field) in items.iter().zip(&read.data_fields) {
+        let name = field.name.as_str();
+        let has_setting = SETTINGS.contains(&name) && object.at.json.get(name).is_some_and(|value| !value.is_null());
+        let known = has_setting || STANDARD_FIELDS.contains(&name) || rendered.contains(&name);
+        if field.source == ValueSource::Partner && field.value.is_none() && field.response_path.is_none() && !known {
+            let message = format!(
+                "needs a value or an authenticationResponsePath (or accessTokenRequest.responseFields named {name:?}): \
+                 customers are not asked for a field of source PARTNER"
+            );
+            item.fault(message);
+        }
+    }
 }
 
 fn check_grant(object: &Object<'_>, grant: Grant, read: &OAuth2, own_request: bool) {

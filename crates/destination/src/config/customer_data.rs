@@ -90,17 +90,20 @@ fn one(
     dynamic: Lookup<'_>,
     faults: &mut Vec<Fault>,
 ) -> Option<Json> {
-    let mut fault = |message: String| faults.push(Fault::new(path, message));
     if let FieldKind::Object(properties) = &field.kind {
-        if value.is_none() && !field.is_required && !properties.iter().any(has_default) {
-            return None;
+        if let Some(value) = value {
+            return Some(group(properties, value, path, dynamic, faults));
         }
-        if value.is_none() && field.is_required && !properties.iter().any(has_default) {
-            fault("is required".to_owned());
-            return None;
+        // A group only holds fields together: one that is absent is one of which nothing is filled in.
+        let before = faults.len();
+        let completed = group(properties, &Json::Null, path, dynamic, faults);
+        let empty = completed.as_object().is_none_or(Map::is_empty);
+        if empty && field.is_required && faults.len() == before {
+            faults.push(Fault::new(path, "is required"));
         }
-        return Some(group(properties, value.unwrap_or(&Json::Null), path, dynamic, faults));
+        return (!empty).then_some(completed);
     }
+    let mut fault = |message: String| faults.push(Fault::new(path, message));
     let Some(value) = value else {
         if field.default.is_none() && field.is_required {
             fault("is required".to_owned());
@@ -127,10 +130,6 @@ fn one(
         fault(message);
     }
     Some(value.clone())
-}
-
-fn has_default(field: &CustomerDataField) -> bool {
-    field.default.is_some() || field.properties().iter().any(has_default)
 }
 
 /// The texts to choose from; none: any.

@@ -6,13 +6,13 @@ use super::batch::{BatchConfig, batch_config};
 use super::data_field::{CustomerDataField, fields};
 use super::delivery::{AuthenticationRule, Delivery, deliveries};
 use super::fault::Fault;
-use super::identity_namespace::{IdentityNamespace, namespaces};
+use super::identity_namespace::{IdentityNamespace, check_named, namespaces};
 use super::lookup::check_dependencies;
 use super::presentation::{Frequency, UiAttributes, data_labels, marketing_actions, ui_attributes};
 use super::read::{At, Object, Reading};
 use super::schema::{SchemaConfig, schema_config};
 use super::segment_mapping::{SegmentMapping, segment_mapping};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 use smol_str::SmolStr;
 use std::fmt;
 
@@ -208,6 +208,7 @@ fn check(object: &Object<'_>, config: &DestinationConfig) {
     }
     check_kind(object, config, batch);
     check_authentication(object, config);
+    check_namespaces(object, config);
 }
 
 /// Settings that say different things about streaming or files.
@@ -243,6 +244,26 @@ fn check_kind(object: &Object<'_>, config: &DestinationConfig, batch: bool) {
             fault(format!("destinationDelivery[{index}].deliveryMatchers"), message.to_owned());
         }
     }
+}
+
+/// Whether the namespaces that are named are there; not asked while their list, or what names them, has faults.
+fn check_namespaces(object: &Object<'_>, config: &DestinationConfig) {
+    let json = object.at.json;
+    let length = |at: &Json| at.as_array().map(Vec::len);
+    let namespaces = json.get("identityNamespaces").and_then(Json::as_object).map_or(0, Map::len);
+    let mappings = json.pointer("/schemaConfig/requiredMappings").and_then(length).unwrap_or(0);
+    if namespaces != config.identity_namespaces.len() || mappings != config.schema.required_mappings.len() {
+        return;
+    }
+    let kinds = ["bestEffortAggregation", "configurableAggregation"];
+    let kind = kinds.iter().find(|kind| json["aggregation"][**kind]["aggregationKey"].is_object()).unwrap_or(&kinds[0]);
+    let groups_json = &json["aggregation"][*kind]["aggregationKey"]["groups"];
+    let groups = config.aggregation.as_ref().and_then(|a| a.key.as_ref()).map_or(0, |key| key.groups.len());
+    if length(groups_json).unwrap_or(0) != groups {
+        return;
+    }
+    let faults = check_named(config, &format!("aggregation.{kind}.aggregationKey.groups"));
+    faults.into_iter().for_each(|fault| object.at.reading.take(fault));
 }
 
 fn check_authentication(object: &Object<'_>, config: &DestinationConfig) {

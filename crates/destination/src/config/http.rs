@@ -53,6 +53,38 @@ const METHODS: &[(&str, HttpMethod)] = &[
 /// Methods of audience metadata calls: the first five.
 pub(crate) const METADATA_METHODS: &[(&str, HttpMethod)] = METHODS.split_at(5).0;
 
+/// Headers that frame a request or are of one connection only: the transport sets them, a configuration cannot.
+const TRANSPORT_HEADERS: &[&str] = &[
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Whether a header belongs to the transport, in whatever case.
+pub fn is_transport_header(name: &str) -> bool {
+    TRANSPORT_HEADERS.iter().any(|other| other.eq_ignore_ascii_case(name.trim()))
+}
+
+/// Reads an address; the error is the reason why it is none, without the address, which can hold somebody's data.
+pub fn parse_address(text: &str) -> Result<Url, String> {
+    // Readers of URLs drop line breaks and tabs without a word.
+    if text.contains(char::is_control) {
+        return Err("it holds a line break or another control character".to_owned());
+    }
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        Ok(url) => Err(format!("its scheme is `{}`", url.scheme())),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// `httpTemplate`: the request but for its address.
 #[derive(Clone, Debug)]
 pub struct HttpTemplate {
@@ -109,6 +141,11 @@ pub(crate) fn header_name(at: &At<'_>) -> Option<String> {
         at.fault(format!("must be the name of a header; given {name:?}"));
         return None;
     }
+    if is_transport_header(name) {
+        let rule = "must not be a header that the transport sets";
+        at.fault(format!("{rule} ({}); given {name:?}", TRANSPORT_HEADERS.join(", ")));
+        return None;
+    }
     Some(name.to_owned())
 }
 
@@ -162,6 +199,10 @@ pub(crate) fn templated_address(at: &At<'_>) -> Option<Templated> {
 }
 
 fn check_address(at: &At<'_>, text: &str) {
+    if text.trim().contains(char::is_control) {
+        at.fault(format!("must be one line without control characters; given {text:?}"));
+        return;
+    }
     match Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => {}
         Ok(_) => at.fault(format!("must be an http or https URL; given {text:?}")),

@@ -2,7 +2,7 @@
 //!
 //! In: a destination and a way to look up servers, audience templates and credentials. Out: faults.
 
-use super::audience_template::{AudienceTemplateConfig, Event};
+use super::audience_template::{AudienceTemplateConfig, EXTERNAL_AUDIENCE_ID, Event, RestTemplate};
 use super::auth::CustomerAuthentication;
 use super::credential::{CredentialAuth, CredentialConfig};
 use super::data_field::{Choices, CustomerDataField};
@@ -210,6 +210,29 @@ fn lookup_faults(destination: &DestinationConfig, find: Find<'_>, faults: &mut V
     }
 }
 
+/// The ids of everything that the destination names.
+pub(crate) fn linked_ids(destination: &DestinationConfig) -> Vec<(Kind, &str)> {
+    let mut ids = Vec::new();
+    for delivery in &destination.deliveries {
+        ids.push((Kind::Server, delivery.destination_server_id.as_str()));
+        ids.extend(delivery.authentication_id.iter().map(|id| (Kind::Credential, id.as_str())));
+    }
+    ids.extend(destination.segment_mapping.audience_template_id.iter().map(|id| (Kind::AudienceTemplate, id.as_str())));
+    let dynamic = destination.schema.dynamic_schema.iter();
+    ids.extend(dynamic.map(|dynamic| (Kind::Server, dynamic.destination_server_id.as_str())));
+    fn lookups<'d>(fields: &'d [CustomerDataField], ids: &mut Vec<(Kind, &'d str)>) {
+        for field in fields {
+            if let Choices::Dynamic(dynamic) = &field.choices {
+                ids.push((Kind::Server, &dynamic.destination_server_id));
+            }
+            lookups(field.properties(), ids);
+        }
+    }
+    lookups(&destination.customer_data_fields, &mut ids);
+    lookups(&destination.schema.profile_fields, &mut ids);
+    ids
+}
+
 type LookupLink = (String, String, AuthenticationRule, Option<&'static str>);
 
 fn collect(fields: &[CustomerDataField], path: &str, lookups: &mut Vec<LookupLink>) {
@@ -251,6 +274,15 @@ fn template_faults(destination: &DestinationConfig, find: Find<'_>, files: Optio
     };
     if files == Some(false) && template.events.contains_key(&Event::Notify) {
         let message = format!("the template {:?} has the event notify, which is for files", template.name);
+        faults.push(Fault::new(PATH, message));
+    }
+    let gives_id = |create: &RestTemplate| create.response_fields.iter().any(|(name, _)| name == EXTERNAL_AUDIENCE_ID);
+    if destination.segment_mapping.by.is_none() && template.events.get(&Event::Create).is_some_and(|c| !gives_id(c)) {
+        let message = format!(
+            "the create event of the template {:?} has no response field {EXTERNAL_AUDIENCE_ID}, which would give the \
+             mapping id; add it, or set segmentMappingConfig.mapExperiencePlatformSegmentId true",
+            template.name
+        );
         faults.push(Fault::new(PATH, message));
     }
 }

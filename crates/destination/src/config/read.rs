@@ -57,7 +57,8 @@ impl Path {
     }
 }
 
-fn is_plain(name: &str) -> bool {
+/// Whether a name can stand in a path as it is.
+pub(crate) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
 }
 

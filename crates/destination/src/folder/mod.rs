@@ -10,9 +10,13 @@
 //! of the template.
 
 mod text;
+mod visible;
+mod warnings;
+mod words;
 mod write;
 
 pub use text::yaml;
+pub use warnings::Warning;
 
 use crate::config::{
     AudienceTemplateConfig, CredentialConfig, DestinationConfig, Fault, Kind, Linked, ServerConfig, check_links,
@@ -123,7 +127,8 @@ impl Folder {
                     places.insert((part, name.clone()), file.clone());
                     documents.insert((part, name), json);
                 }
-                Err(message) => faults.push(Fault::new(file, message)),
+                Err(fault) if fault.path.is_empty() => faults.push(Fault::new(file, fault.message)),
+                Err(fault) => faults.push(Fault::new(format!("{file}: {}", fault.path), fault.message)),
             }
         }
         for file in files.keys().filter(|file| matches!(role(file), Role::Template) && !used.contains(*file)) {

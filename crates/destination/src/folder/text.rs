@@ -1,11 +1,16 @@
 //! YAML and JSON texts, to documents and back.
 
+use crate::config::Fault;
+use crate::json::read_json;
 use serde_json::Value as Json;
 
-/// Reads a file by its ending.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Json, String> {
+/// Reads a file by its ending. The path of a fault begins at the document.
+pub(crate) fn parse(file: &str, text: &str) -> Result<Json, Fault> {
     if file.ends_with(".json") {
-        return serde_json::from_str(text).map_err(|error| format!("is no JSON: {error}"));
+        return read_json(text.as_bytes()).map_err(|fault| match fault.path.is_empty() {
+            true => Fault::new("", format!("is no JSON: {}", fault.message)),
+            false => fault,
+        });
     }
     // The words and numbers of YAML 1.2: `no` and `007` are texts.
     let options = serde_saphyr::options! {
@@ -14,7 +19,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Json, String> {
         underscored_numbers_as_strings: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| format!("is no YAML: {error}"))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| Fault::new("", format!("is no YAML: {error}")))
 }
 
 /// Writes YAML. Texts of several lines stand as blocks, so that they can be read and compared line by line.

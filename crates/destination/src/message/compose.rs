@@ -8,7 +8,7 @@ use super::context::{key, limits, map};
 use super::design::RequestTemplate;
 use super::instance::Instance;
 use super::slice::{GroupKey, Slice};
-use crate::config::Templated;
+use crate::config::{Templated, parse_address};
 use pebble::Value;
 use std::fmt;
 use std::sync::atomic::Ordering;
@@ -187,10 +187,9 @@ fn url(template: &RequestTemplate, context: &Value) -> Result<String, ComposeErr
         return Ok(url);
     }
     let wrong = |reason: String| ComposeError { template: FIELD.to_owned(), fault: ComposeFault::Address(reason) };
-    match url::Url::parse(&url) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(url),
-        Ok(parsed) => Err(wrong(format!("its scheme is `{}`", parsed.scheme()))),
-        Err(error) => Err(wrong(error.to_string())),
+    match parse_address(&url) {
+        Ok(_) => Ok(url),
+        Err(reason) => Err(wrong(reason)),
     }
 }
 

@@ -26,6 +26,7 @@ fn destination(aggregation: Json) -> DestinationConfig {
             "email": {"acceptedGlobalNamespaces": {"Email": {"requiredTransformation": "sha256(lower($))"}}},
             "phone": {"acceptsCustomNamespaces": true},
             "GAID": {"acceptsCustomNamespaces": true},
+            "ecid": {"acceptsCustomNamespaces": true},
         },
         "destinationDelivery": [{"authenticationRule": "NONE", "destinationServerId": "s"}],
         "aggregation": aggregation,
@@ -241,6 +242,18 @@ fn requests_are_rendered_whole_or_not_at_all() {
         ("{{ customerData.no }}", "x", json!({}), "urlBasedDestination.url: no http or https address: "),
         ("file://{{ customerData.region }}/x", "x", json!({}), "urlBasedDestination.url: no http or https address: "),
         (
+            "https://ex.test/{{ customerData.region }}\r\nx/{{ customerData.region }}",
+            "x",
+            json!({}),
+            "urlBasedDestination.url: no http or https address: it holds a line break or another control character",
+        ),
+        (
+            "https://ex.test/",
+            "x",
+            json!({"httpTemplate.queryParameters": template("a={{ 'b\nc' }}")}),
+            "urlBasedDestination.url: no http or https address: it holds a line break or another control character",
+        ),
+        (
             "https://ex.test/",
             "x",
             json!({"httpTemplate.headers": [{"header": "X-A", "value": template("a\r\nB: {{ 1 }}")}]}),
@@ -353,7 +366,7 @@ fn sample_profiles_render_with_the_sample_template() {
         assert!(time.is_some_and(|t| t.starts_with("2026-03-18T10:30:00.123") && t.len() == 27), "{time:?}");
         let output: Json = serde_json::from_str(results[0]["output"].as_str().expect("text")).expect("valid JSON");
         let one = if max == 1 { &output } else { &output["profiles"][2] };
-        assert_eq!(one["identities"].as_array().map(Vec::len), Some(3));
+        assert_eq!(one["identities"].as_array().map(Vec::len), Some(4));
         assert_eq!(one["AdobeExperiencePlatformSegments"]["add"], json!(["segmentid1", "segmentid2"]));
         assert_eq!(one["AdobeExperiencePlatformSegments"]["remove"], json!(["segmentid3"]));
     }
@@ -448,7 +461,9 @@ struct World {
 fn world() -> impl Strategy<Value = World> {
     let group = prop::sample::subsequence(vec!["GAID", "phone", "ecid"], 1..=3);
     let groups = prop::collection::vec(group, 0..3);
-    let key = (any::<[bool; 4]>(), groups).prop_map(|([segment, status, identity, one], groups)| {
+    let key = (any::<[bool; 4]>(), groups).prop_map(|([segment, status, identity, one], mut groups)| {
+        // At most two, which are refused if they are the same.
+        groups.dedup();
         let groups: Vec<Json> = groups.into_iter().map(|names| json!({"namespaces": names})).collect();
         json!({"includeSegmentId": segment, "includeSegmentStatus": segment && status, "includeIdentity": identity,
                "oneIdentityPerGroup": one, "groups": groups})

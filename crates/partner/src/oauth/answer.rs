@@ -43,15 +43,17 @@ fn validate(validation: &TokenValidation, context: &pebble::Value) -> Result<(),
     };
     let actual = part("actualValue", &validation.actual)?;
     let expected = part("expectedValue", &validation.expected)?;
-    if actual == expected || regex::matches(&expected, &actual).unwrap_or(false) {
+    let matched = regex::matches(&expected, &actual);
+    if actual == expected || matched == Ok(true) {
         return Ok(());
     }
+    let why = matched.err().map(|error| format!(" (as a pattern: {error})")).unwrap_or_default();
     // Text of the answer could be a token; short flags and numbers are none.
     let harmless = matches!(actual.as_str(), "" | "true" | "false")
         || (actual.len() <= 6 && actual.bytes().all(|b| b.is_ascii_digit()));
     let given = if harmless { format!("it is `{actual}`") } else { "it is something else".to_owned() };
     Err(Failure::settings(format!(
-        "token endpoint: the answer fails validation `{name}`: expected `{expected}`, {given}"
+        "token endpoint: the answer fails validation `{name}`: expected `{expected}`{why}, {given}"
     )))
 }
 

@@ -159,8 +159,9 @@ async fn a_url_that_is_none_is_told_before_anything_is_sent() {
     });
     let server = server(&world, json);
     for (host, told) in [
-        ("", "url: the rendered text is no URL"),
-        ("file:///etc", "the scheme must be http or https, not file"),
+        ("", "url: the rendered text is no http or https URL"),
+        ("file:///etc", "url: the rendered text is no http or https URL: its scheme is `file`"),
+        ("http://h\r\nx", "url: the rendered text is no http or https URL: it holds a line break"),
         ("http://user:pass@h", "a URL must not carry a user or a password"),
     ] {
         let customer_data = object(json!({ "host": host }));

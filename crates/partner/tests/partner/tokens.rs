@@ -307,6 +307,26 @@ async fn a_validation_that_fails_keeps_the_token_out_and_its_text_secret() {
     }
 }
 
+/// An expected value is a text or a pattern: what is no pattern is compared, and the reason is told.
+#[tokio::test]
+async fn an_expected_value_that_is_no_pattern_is_a_text() {
+    for (kind, accepted) in [("(user", true), ("user", false)] {
+        let body = json!({"access_token": "tok", "kind": kind}).to_string();
+        let world = World::scripted(&[json!({"headers": {"server": "lx/1.0"}, "body": body})]).await;
+        let mut oauth = templated();
+        oauth["accessTokenRequest"]["validations"][2] = json!({"name": "kind",
+            "actualValue": pebble("{{ response.body.kind }}"),
+            "expectedValue": {"templatingStrategy": "NONE", "value": "(user"}});
+        match world.tokens(oauth, json!({})).access(&world.line, None).await {
+            Ok(_) => assert!(accepted),
+            Err(failure) => {
+                let told = "token endpoint: the answer fails validation `kind`: expected `(user` (as a pattern: ";
+                assert!(!accepted && failure.message.starts_with(told), "{}", failure.message);
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn accounts_without_token_endpoints() {
     let world = World::scripted(&[json!({})]).await;

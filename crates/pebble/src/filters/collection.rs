@@ -23,6 +23,7 @@ fn index(value: &Value) -> Raised<i64> {
 }
 
 pub(super) fn slice<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    renderer.read(input.text().map_or(0, str::len))?;
     let size = match &*input {
         Value::Null => return Ok(input),
         Value::Str(s) => java::units_len(s),
@@ -39,6 +40,8 @@ pub(super) fn slice<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
         return Err(fault(format!("`slice` from {from} to {to} is outside 0 to {size}")));
     }
     let (from, to) = (from as usize, to as usize);
+    let each = if input.text().is_some() { 1 } else { size_of::<Value>() };
+    renderer.charge((to - from) * each)?;
     Ok(Held::Own(match &*input {
         Value::List(list) => operators::list(renderer.changed.items(list)[from..to].to_vec())?,
         Value::Array(list) => Value::Array(Arc::new(List::of(list.items[from..to].to_vec(), false))),
@@ -47,6 +50,7 @@ pub(super) fn slice<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
 }
 
 pub(super) fn length<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
+    renderer.read(input.text().map_or(0, str::len))?;
     let size = match &*input {
         Value::Str(s) => java::units_len(s),
         Value::Safe(s) => java::units_len(s),
@@ -75,7 +79,7 @@ fn end<'a>(renderer: &Renderer<'a>, input: Held<'a>, name: &str) -> Raised<Held<
         Value::Null => Value::Null,
         text @ (Value::Str(_) | Value::Safe(_)) => {
             let s = text.text().unwrap_or_default();
-            let unit = if first { java::units(s).next() } else { java::units(s).last() };
+            let unit = if first { java::units(s).next() } else { java::last_unit(s) };
             Value::Char(unit.ok_or_else(|| fault(format!("`{name}` of an empty string")))?)
         }
         Value::List(list) | Value::Array(list) => {
@@ -99,6 +103,7 @@ pub(super) fn join<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given
         Some(Value::Str(s)) => s,
         Some(other) => return Err(fault(format!("the separator of `join` is a string, not {}", other.kind()))),
     };
+    renderer.step(1 + list.items.len() as u64 / 4)?;
     let mut out = String::new();
     for (i, item) in list.items.iter().enumerate() {
         if i > 0 {
@@ -153,8 +158,13 @@ fn sorted<'a>(
         Value::Array(list) if name == "sort" => list,
         other => return Err(fault(format!("`{name}` takes a list, not {}", other.kind()))),
     };
-    let mut items = renderer.changed.now(list).items.to_vec();
-    renderer.charge(items.len() * size_of::<Value>())?;
+    let old = renderer.changed.now(list);
+    renderer.charge(old.items.len() * size_of::<Value>())?;
+    // Every element is compared once for each time that the list can be halved.
+    let texts: u64 = old.items.iter().map(|item| item.text().map_or(0, |text| text.len() as u64)).sum();
+    let rounds = u64::from(old.items.len().max(1).ilog2()) + 1;
+    renderer.step((old.items.len() as u64 / 8 + texts / 64).saturating_mul(rounds))?;
+    let mut items = old.items.to_vec();
     if items.len() > 1 && items.windows(2).any(|w| order(&w[0], &w[1]).is_none()) {
         return Err(fault(format!("`{name}` needs elements of one type that have an order")));
     }
@@ -169,8 +179,9 @@ pub(super) fn reverse<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given
         Value::List(list) => list,
         other => return Err(fault(format!("`reverse` takes a list, not {}", other.kind()))),
     };
-    let mut items = renderer.changed.now(list).items.to_vec();
-    renderer.charge(items.len() * size_of::<Value>())?;
+    let old = renderer.changed.now(list);
+    renderer.charge(old.items.len() * size_of::<Value>())?;
+    let mut items = old.items.to_vec();
     items.reverse();
     renderer.changed.change(list, items);
     Ok(input)
@@ -185,25 +196,35 @@ pub(super) fn merge<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
         (Value::Null, _) => Ok(items),
         (_, Value::Null) => Ok(input),
         (Value::Map(a), other) => {
+            let count = match other {
+                Value::Map(b) => b.len(),
+                Value::List(b) => renderer.changed.items(b).len(),
+                _ => 0,
+            };
+            let capacity = a.len() + count + 16;
+            renderer.charge(capacity * 2 * size_of::<Value>())?;
             let more: Vec<(Value, Value)> = match other {
                 Value::Map(b) => b.entries.to_vec(),
                 Value::List(b) => renderer.changed.items(b).iter().map(|v| (v.clone(), v.clone())).collect(),
                 other => return Err(fault(format!("a map merges with maps and lists, not {}", other.kind()))),
             };
-            let capacity = a.len() + more.len() + 16;
-            renderer.charge(capacity * 2 * size_of::<Value>())?;
             let all = a.entries.iter().cloned().chain(more).collect();
-            let entries = operators::hashed(all, capacity, &renderer.changed);
+            let entries = operators::hashed(all, capacity, &renderer.changed)?;
             operators::map(entries).map(Held::Own)
         }
         (Value::List(a), other) => {
+            let more = match other {
+                Value::List(b) => renderer.changed.items(b).len(),
+                Value::Map(b) => 3 * b.len(),
+                _ => 0,
+            };
+            renderer.charge((renderer.changed.items(a).len() + more) * size_of::<Value>())?;
             let mut all = renderer.changed.items(a).to_vec();
             match other {
                 Value::List(b) => all.extend_from_slice(renderer.changed.items(b)),
                 Value::Map(b) => all.extend(b.entries.iter().map(|e| Value::Entry(Arc::new(e.clone())))),
                 other => return Err(fault(format!("a list merges with lists and maps, not {}", other.kind()))),
             }
-            renderer.charge(all.len() * size_of::<Value>())?;
             operators::list(all).map(Held::Own)
         }
         (other, _) => Err(fault(format!("`merge` takes maps and lists, not {}", other.kind()))),

@@ -12,6 +12,8 @@ use crate::scope::Held;
 use crate::value::Value;
 
 const DEFAULT: &str = "yyyy-MM-dd'T'HH:mm:ssZ";
+/// Steps of the calendar and the zone.
+const DATE_STEPS: u64 = 8;
 const CENTURY_START: i64 = 1946;
 const MONTHS: [&str; 12] = [
     "January",
@@ -29,7 +31,7 @@ const MONTHS: [&str; 12] = [
 ];
 const DAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 
-pub(super) fn date<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+pub(super) fn date<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
     if matches!(*input, Value::Null) {
         return Ok(input);
     }
@@ -44,6 +46,11 @@ pub(super) fn date<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -
         }
     };
     let (format, existing, zone) = (next("format")?, next("existingFormat")?, next("timeZone")?);
+    let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let read = length(&format) + length(&existing) + length(&zone) + input.text().map_or(0, str::len);
+    // A pattern is taken apart before it is used.
+    renderer.charge(read.saturating_mul(size_of::<Part>()))?;
+    renderer.step(DATE_STEPS)?;
     let millis = match &*input {
         Value::Long(v) => *v,
         Value::Int(v) | Value::Lazy(v) => (*v).into(),
@@ -199,6 +206,9 @@ fn custom(text: &str) -> Option<i64> {
         _ => return None,
     };
     let body = &text[1..];
+    if !body.is_ascii() {
+        return None;
+    }
     let (hours, minutes) = match body.split_once(':') {
         Some((h, m)) if m.len() == 2 => (h, m),
         Some(_) => return None,

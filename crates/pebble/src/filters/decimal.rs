@@ -1,12 +1,15 @@
 //! `numberformat` and `abs`: Java's `DecimalFormat` for English.
 //!
-//! In: numbers and a pattern. Out: text. Always: rounded half to even on the exact value.
+//! In: numbers and a pattern. Out: text. Always: the digits are the shortest that read back; rounded half to even,
+//! where the exact value decides what looks like a tie.
 
 use super::{Given, first};
 use crate::error::{Raised, fault};
 use crate::render::Renderer;
 use crate::scope::Held;
 use crate::value::Value;
+use std::cmp::Ordering;
+use std::sync::Arc;
 
 pub(super) fn abs<'a>(_: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
     Ok(Held::Own(match &*input {
@@ -14,7 +17,7 @@ pub(super) fn abs<'a>(_: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Ra
         Value::Int(v) => Value::Int(v.wrapping_abs()),
         Value::Lazy(v) => Value::Long(v.wrapping_abs().into()),
         Value::Double(v) => Value::Double(v.abs()),
-        Value::Big(big) => Value::Long(big.low.wrapping_abs()),
+        Value::Big(big) => Value::Big(Arc::new(big.abs())),
         other => return Err(fault(format!("`abs` needs a number, not {}", other.kind()))),
     }))
 }
@@ -28,7 +31,10 @@ pub(super) fn numberformat<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, arg
     }
     let pattern = match first(args).as_deref() {
         None | Some(Value::Null) => Pattern::parse("#,##0.###")?,
-        Some(Value::Str(pattern)) => Pattern::parse(pattern).map_err(|f| f.given(pattern))?,
+        Some(Value::Str(pattern)) => {
+            renderer.read(pattern.len())?;
+            Pattern::parse(pattern).map_err(|f| f.given(pattern))?
+        }
         Some(other) => return Err(fault(format!("the pattern of `numberformat` is a string, not {}", other.kind()))),
     };
     let text = pattern.format(&input);
@@ -172,7 +178,10 @@ impl Half {
             self.left = n - 1;
             self.zeros = 1;
         }
-        let misplaced = self.point.is_some_and(|p| p < self.left || p > self.left + self.zeros);
+        let misplaced = match self.point {
+            Some(point) => point < self.left || point > self.left + self.zeros,
+            None => self.right > 0,
+        };
         if misplaced || self.grouping == Some(0) { Err(malformed("the digits")) } else { Ok(()) }
     }
 }
@@ -181,7 +190,7 @@ impl Pattern {
     fn parse(text: &str) -> Raised<Pattern> {
         const DIGITS_MAX: usize = 340;
         if text.is_empty() {
-            return Ok(Pattern { multiplier: 1, fraction_max: DIGITS_MAX, ..Pattern::default() });
+            return Ok(Pattern { multiplier: 1, grouping: 3, fraction_max: DIGITS_MAX, ..Pattern::default() });
         }
         let mut half = Half::default();
         let rest = half.read(text, true)?;
@@ -221,7 +230,7 @@ impl Pattern {
             whole => {
                 let (negative, digits) = self.whole_digits(whole);
                 let body = match self.exponent_min {
-                    Some(_) => self.scientific(&digits, digits.len() as i32),
+                    Some(_) => self.scientific(&digits, digits.len() as i32, f64::NAN),
                     None => self.plain(&digits, ""),
                 };
                 (negative, body)
@@ -253,17 +262,25 @@ impl Pattern {
 
     fn double(&self, size: f64) -> String {
         if self.exponent_min.is_none() {
-            let text = format!("{size:.*}", self.fraction_max);
-            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-            return self.plain(whole.trim_start_matches('0'), fraction);
+            let (digits, point) = shortest(size);
+            let kept = i64::from(point).saturating_add(self.fraction_max.try_into().unwrap_or(i64::MAX));
+            let (digits, point) = match usize::try_from(kept) {
+                Ok(kept) => rounded(&digits, kept, point, tie(size, &digits, kept)),
+                Err(_) => (String::new(), 0),
+            };
+            let missing = point.unsigned_abs() as usize;
+            if point <= 0 {
+                let zeros = if digits.is_empty() { 0 } else { missing };
+                return self.plain("", &format!("{}{digits}", "0".repeat(zeros)));
+            }
+            let (whole, fraction) = digits.split_at(missing.min(digits.len()));
+            return self.plain(&format!("{whole:0<missing$}"), fraction);
         }
         if size == 0.0 {
-            return self.scientific("", 0);
+            return self.scientific("", 0, 0.0);
         }
-        let digits_max = self.integer_max + self.fraction_max;
-        let text = if digits_max == 0 { format!("{size:e}") } else { format!("{size:.*e}", digits_max - 1) };
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        self.scientific(&mantissa.replace('.', ""), exponent.parse::<i32>().unwrap_or(0) + 1)
+        let (digits, point) = shortest(size);
+        self.scientific(&digits, point, size)
     }
 
     fn plain(&self, whole: &str, fraction: &str) -> String {
@@ -289,13 +306,13 @@ impl Pattern {
         out + &kept
     }
 
-    /// `digits` with the decimal point before digit `point`.
-    fn scientific(&self, digits: &str, point: i32) -> String {
+    /// `digits` with the decimal point before digit `point`; those of a double may stand for a longer number.
+    fn scientific(&self, digits: &str, point: i32, exact: f64) -> String {
         let mut digits = digits.trim_end_matches('0').to_owned();
         let digits_max = self.integer_max + self.fraction_max;
         let mut point = point;
         if digits_max > 0 && digits.len() > digits_max {
-            (digits, point) = rounded(&digits, digits_max, point);
+            (digits, point) = rounded(&digits, digits_max, point, tie(exact, &digits, digits_max));
         }
         let zero = digits.is_empty();
         let repeat = self.integer_max as i32;
@@ -321,18 +338,49 @@ impl Pattern {
             out.push('.');
         }
         let exponent = if zero { 0 } else { exponent };
-        let width = self.exponent_min.unwrap_or(1);
+        // Java counts them in a byte.
+        let width = self.exponent_min.unwrap_or(1).min(127);
         let sign = if exponent < 0 { "-" } else { "" };
         out + &format!("E{sign}{:0width$}", exponent.abs())
     }
 }
 
-/// The first `count` digits, rounded half to even, and where the point then stands.
-fn rounded(digits: &str, count: usize, point: i32) -> (String, i32) {
-    let (kept, cut) = digits.split_at(count);
-    let odd = kept.as_bytes()[count - 1] % 2 == 1;
+/// The shortest digits that read back, and where the point stands.
+fn shortest(size: f64) -> (String, i32) {
+    if size == 0.0 {
+        return (String::new(), 0);
+    }
+    let text = format!("{size:e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    (mantissa.replace('.', ""), exponent.parse::<i32>().unwrap_or(0) + 1)
+}
+
+/// How the exact value lies to its shortest digits where these end in a tie after `count` of them.
+fn tie(size: f64, digits: &str, count: usize) -> Ordering {
+    /// No double has more digits.
+    const DIGITS_MAX: usize = 767;
+    if digits.get(count..) != Some("5") || !size.is_finite() {
+        return Ordering::Equal;
+    }
+    let text = format!("{size:.*e}", DIGITS_MAX);
+    let exact = text.split_once('e').map_or("", |(mantissa, _)| mantissa).replace('.', "");
+    exact.trim_end_matches('0').cmp(digits)
+}
+
+/// The first `count` digits, rounded half to even, and where the point then stands; `beside` is where the exact value
+/// lies if the digits are at a tie.
+fn rounded(digits: &str, count: usize, point: i32, beside: Ordering) -> (String, i32) {
+    let Some((kept, cut)) = digits.split_at_checked(count).filter(|(_, cut)| !cut.is_empty()) else {
+        return (digits.to_owned(), point);
+    };
+    let odd = kept.bytes().next_back().is_some_and(|last| last % 2 == 1);
     let half = cut.starts_with('5') && cut[1..].bytes().all(|b| b == b'0');
-    let up = if half { odd } else { cut.as_bytes()[0] >= b'5' };
+    let up = match beside {
+        _ if !half => cut.as_bytes()[0] >= b'5',
+        Ordering::Less => false,
+        Ordering::Equal => odd,
+        Ordering::Greater => true,
+    };
     let mut kept: Vec<u8> = kept.bytes().collect();
     let mut point = point;
     if up {

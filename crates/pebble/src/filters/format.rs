@@ -5,6 +5,7 @@
 use super::Given;
 use crate::error::{Raised, fault};
 use crate::java;
+use crate::print::reading;
 use crate::render::Renderer;
 use crate::scope::{Held, NULL};
 use crate::value::Value;
@@ -28,6 +29,7 @@ pub(super) fn format<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
         return Ok(input);
     }
     let pattern = renderer.shown(&input);
+    renderer.read(pattern.len())?;
     let (mut out, mut rest) = (String::new(), pattern.as_str());
     let (mut ordinary, mut last) = (0, None);
     while let Some(at) = rest.find('%') {
@@ -145,7 +147,10 @@ impl Spec {
         let body = match self.conversion.to_ascii_lowercase() {
             's' => {
                 self.check("-", false)?;
-                renderer.shown(arg)
+                // It may be cut to less.
+                let text = renderer.shown(arg);
+                renderer.changed.spend(reading(text.len()));
+                text
             }
             'b' => {
                 self.check("-", false)?;
@@ -156,6 +161,7 @@ impl Spec {
             }
             'h' => {
                 self.check("-", false)?;
+                renderer.changed.spend(crate::operators::hashing(arg));
                 if null { "null".into() } else { format!("{:x}", arg.java_hash()) }
             }
             'c' => {
@@ -268,7 +274,9 @@ impl Spec {
         let upper = self.conversion.is_ascii_uppercase();
         let value = match arg {
             Value::Null => {
-                self.pad(if upper { "NULL" } else { "null" }, out);
+                // As any printed form, it is cut to the precision.
+                let name = if upper { "NULL" } else { "null" };
+                self.pad(&name[..self.precision.unwrap_or(name.len()).min(name.len())], out);
                 return Ok(());
             }
             Value::Double(v) => *v,

@@ -29,6 +29,8 @@ pub(crate) enum Run {
     /// Text to text; with `any` every value is taken by its printed form. Null gives null.
     Text {
         any: bool,
+        /// How many times longer than its input the result may be, letters with unusual upper cases aside.
+        grows: usize,
         run: fn(&str, &mut String) -> Raised<()>,
     },
     Value(RunValue),
@@ -50,8 +52,8 @@ impl std::fmt::Debug for Filter {
     }
 }
 
-const fn text(name: &'static str, any: bool, run: fn(&str, &mut String) -> Raised<()>) -> Filter {
-    Filter { name, params: None, run: Run::Text { any, run } }
+const fn text(name: &'static str, any: bool, grows: usize, run: fn(&str, &mut String) -> Raised<()>) -> Filter {
+    Filter { name, params: None, run: Run::Text { any, grows, run } }
 }
 
 const fn value(name: &'static str, params: Option<&'static [&'static str]>, run: RunValue) -> Filter {
@@ -59,16 +61,16 @@ const fn value(name: &'static str, params: Option<&'static [&'static str]>, run:
 }
 
 static FILTERS: [Filter; 29] = [
-    text("upper", true, text::upper),
-    text("lower", true, text::lower),
-    text("capitalize", false, text::capitalize),
-    text("title", false, text::title),
-    text("trim", false, text::trim),
-    text("urlencode", false, text::urlencode),
-    text("base64encode", true, text::base64encode),
-    text("base64decode", false, text::base64decode),
-    text("sha256", false, text::sha256),
-    text("nl2br", false, text::nl2br),
+    text("upper", true, 1, text::upper),
+    text("lower", true, 1, text::lower),
+    text("capitalize", false, 1, text::capitalize),
+    text("title", false, 1, text::title),
+    text("trim", false, 1, text::trim),
+    text("urlencode", false, 3, text::urlencode),
+    text("base64encode", true, 2, text::base64encode),
+    text("base64decode", false, 1, text::base64decode),
+    text("sha256", false, 1, text::sha256),
+    text("nl2br", false, 6, text::nl2br),
     value("abbreviate", Some(&["length"]), text::abbreviate),
     value("replace", Some(&["replace_pairs"]), text::replace),
     value("split", Some(&["delimiter", "limit"]), text::split),

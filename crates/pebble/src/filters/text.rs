@@ -13,6 +13,7 @@ use crate::value::{List, Value};
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::Digest as _;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub(super) fn upper(text: &str, out: &mut String) -> Raised<()> {
@@ -155,7 +156,7 @@ pub(super) fn nl2br(text: &str, out: &mut String) -> Raised<()> {
     Ok(())
 }
 
-pub(super) fn abbreviate<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+pub(super) fn abbreviate<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
     if matches!(*input, Value::Null) {
         return Ok(input);
     }
@@ -168,6 +169,7 @@ pub(super) fn abbreviate<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<
     if length < 0 {
         return Err(fault("the length of `abbreviate` is negative"));
     }
+    renderer.read(text.len())?;
     let (length, size) = (length as usize, java::units_len(text));
     let short = if size < length || size <= 3 {
         text.into()
@@ -176,38 +178,57 @@ pub(super) fn abbreviate<'a>(_: &mut Renderer<'a>, input: Held<'a>, args: Given<
     } else {
         format!("{}...", java::slice_units(text, 0, length - 3)).into()
     };
+    renderer.charge(short.len())?;
     Ok(Held::Own(Value::Str(short)))
 }
 
 /// Replaces every pair in turn.
-pub(crate) fn replace_pairs(text: &str, pairs: &[(String, String)], out: &mut String) {
-    match pairs {
-        [] => out.push_str(text),
-        [(from, to)] => replace_one(text, from, to, out),
-        [(from, to), rest @ ..] => {
-            let mut now = String::new();
-            replace_one(text, from, to, &mut now);
-            let (last, middle) = rest.split_last().map_or((None, rest), |(l, m)| (Some(l), m));
-            for (from, to) in middle {
-                now = replaced(&now, from, to);
-            }
-            if let Some((from, to)) = last {
-                replace_one(&now, from, to, out);
-            }
-        }
+pub(crate) fn replace_pairs(
+    renderer: &mut Renderer<'_>,
+    text: &str,
+    pairs: &[(String, String)],
+    out: &mut String,
+) -> Raised<()> {
+    let Some(((from, to), rest)) = pairs.split_first() else {
+        out.push_str(text);
+        return Ok(());
+    };
+    let Some(((last_from, last_to), middle)) = rest.split_last() else {
+        return replace_one(renderer, text, from, to, out);
+    };
+    let mut now = String::new();
+    replace_one(renderer, text, from, to, &mut now)?;
+    for (from, to) in middle {
+        now = replaced(renderer, &now, from, to)?;
     }
+    replace_one(renderer, &now, last_from, last_to, out)
 }
 
-fn replaced(text: &str, from: &str, to: &str) -> String {
+fn replaced(renderer: &mut Renderer<'_>, text: &str, from: &str, to: &str) -> Raised<String> {
     let mut out = String::new();
-    replace_one(text, from, to, &mut out);
-    out
+    replace_one(renderer, text, from, to, &mut out)?;
+    Ok(out)
 }
 
-/// No replacement makes a text longer than this.
-const REPLACED_MAX: usize = 256 << 20;
+/// Bytes of a text after a replacement; at most so many where that is little.
+fn replaced_size(text: &str, from: &str, to: &str) -> usize {
+    let most = (text.len() / from.len().max(1) + 1).saturating_mul(to.len());
+    if to.len() <= from.len() || most <= COUNTED_FROM {
+        return text.len() + if to.len() <= from.len() { 0 } else { most };
+    }
+    text.len().saturating_add(text.matches(from).count().saturating_mul(to.len() - from.len()))
+}
 
-fn replace_one(text: &str, from: &str, to: &str, out: &mut String) {
+/// Texts from this size on are counted before they are made.
+const COUNTED_FROM: usize = 1 << 16;
+
+fn replace_one(renderer: &mut Renderer<'_>, text: &str, from: &str, to: &str, out: &mut String) -> Raised<()> {
+    renderer.read(text.len() + from.len())?;
+    let size = replaced_size(text, from, to);
+    if size > COUNTED_FROM {
+        renderer.charge(size)?;
+        out.reserve(size);
+    }
     let mut rest = 0;
     if let [byte] = from.as_bytes() {
         for (at, found) in text.bytes().enumerate() {
@@ -215,23 +236,18 @@ fn replace_one(text: &str, from: &str, to: &str, out: &mut String) {
                 out.push_str(&text[rest..at]);
                 out.push_str(to);
                 rest = at + 1;
-                if out.len() > REPLACED_MAX {
-                    return;
-                }
             }
         }
         out.push_str(&text[rest..]);
-        return;
+        return Ok(());
     }
     for (at, found) in text.match_indices(from) {
         out.push_str(&text[rest..at]);
         out.push_str(to);
         rest = at + found.len();
-        if out.len() > REPLACED_MAX {
-            return;
-        }
     }
     out.push_str(&text[rest..]);
+    Ok(())
 }
 
 pub(super) fn replace<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
@@ -243,15 +259,21 @@ pub(super) fn replace<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Gi
         return Err(fault(format!("`replace` needs a map of replacements, not {}", pairs.kind())));
     };
     let mut text = renderer.shown(&input);
+    renderer.read(text.len())?;
     for (from, to) in &pairs.entries {
         if matches!(to, Value::Null) || matches!(from, Value::Null) {
             return Err(fault("`replace` cannot replace by null"));
         }
-        text = replaced(&text, &renderer.shown(from), &renderer.shown(to));
-        renderer.charge(text.len())?;
+        let (from, to) = (renderer.shown(from), renderer.shown(to));
+        renderer.read(to.len())?;
+        text = replaced(renderer, &text, &from, &to)?;
     }
+    renderer.charge(text.len())?;
     Ok(Held::Own(Value::Str(text.into())))
 }
+
+/// How many times longer than the text its escaped form may be.
+const ESCAPED_MOST: usize = 6;
 
 pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
     if matches!(*input, Value::Null | Value::Safe(_)) {
@@ -263,8 +285,12 @@ pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
         Some(Value::Safe(name)) => Strategy::named(name),
         Some(other) => return Err(fault(format!("`escape` needs the name of a strategy, not {}", other.kind()))),
     };
+    let text = renderer.shown(&input);
+    if text.len() > COUNTED_FROM {
+        renderer.charge(text.len().saturating_mul(ESCAPED_MOST))?;
+    }
     let mut out = String::new();
-    strategy.escape(&renderer.shown(&input), &mut out)?;
+    strategy.escape(&text, &mut out)?;
     renderer.charge(out.len())?;
     Ok(Held::Own(Value::Safe(out.into())))
 }
@@ -272,7 +298,10 @@ pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
 pub(super) fn raw<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<'a>) -> Raised<Held<'a>> {
     Ok(match &*input {
         Value::Null | Value::Safe(_) => input,
-        Value::Str(s) => Held::Own(Value::Safe(s.as_str().into())),
+        Value::Str(s) => {
+            renderer.charge(s.len())?;
+            Held::Own(Value::Safe(s.as_str().into()))
+        }
         other => {
             let text = renderer.shown(other);
             renderer.charge(text.len())?;
@@ -298,55 +327,110 @@ pub(super) fn split<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
     let limit = match args.next().flatten().as_deref() {
         None | Some(Value::Null) => 0,
         Some(Value::Long(limit)) => *limit as i32,
-        Some(Value::Int(limit)) => *limit,
+        Some(Value::Int(limit) | Value::Lazy(limit)) => *limit,
         Some(Value::Double(limit)) => *limit as i32,
+        Some(Value::Big(limit)) => limit.low as i32,
         Some(other) => return Err(fault(format!("the limit of `split` is a number, not {}", other.kind()))),
     };
-    let parts = parts(text, delimiter, limit)?;
-    renderer.charge(text.len() + parts.len() * size_of::<Value>())?;
+    let parts = parts(renderer, text, delimiter, limit)?;
     let items = parts.into_iter().map(|p| Value::Str(p.into())).collect();
     Ok(Held::Own(Value::Array(Arc::new(List::of(items, false)))))
 }
 
 /// `String.split`
-fn parts(text: &str, delimiter: &str, limit: i32) -> Raised<Vec<String>> {
+fn parts<'t>(renderer: &mut Renderer<'_>, text: &'t str, delimiter: &str, limit: i32) -> Raised<Vec<Cow<'t, str>>> {
     let most = if limit > 0 { limit as usize } else { usize::MAX };
-    let mut parts: Vec<String> = Vec::new();
-    if text.is_empty() {
-        return Ok(vec![String::new()]);
-    }
+    renderer.read(text.len() + delimiter.len())?;
+    renderer.charge(text.len())?;
     if delimiter.is_empty() {
-        let units: Vec<u16> = java::units(text).collect();
-        let single = units.len().min(most.saturating_sub(1));
-        parts.extend(units[..single].iter().map(|u| java::unit_char(*u).to_string()));
-        if single < units.len() || limit < 0 {
-            parts.push(java::from_units(units[single..].iter().copied()));
-        }
-        return Ok(parts);
+        return single_units(renderer, text, limit, most);
     }
+    let mut parts: Vec<Cow<'_, str>> = Vec::new();
     let mut from = 0;
-    let pattern = (fancy_regex::RegexBuilder::new(&java_pattern(delimiter)).backtrack_limit(BACKTRACK_MAX).build())
-        .map_err(|e| fault(format!("not a regular expression: {e}")).given(delimiter))?;
-    for found in pattern.find_iter(text) {
-        let found = found.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(delimiter))?;
+    let mut add = |renderer: &mut Renderer<'_>, start: usize, end: usize| -> Raised<bool> {
         if parts.len() + 1 >= most {
-            break;
+            return Ok(false);
         }
-        // A match of no width at the start makes no empty part; one at the end does not split.
-        if found.end() == 0 || (found.start() == found.end() && found.start() == text.len()) {
-            continue;
+        // A match of no width at the start makes no empty part.
+        if end > 0 {
+            renderer.charge(PART_BYTES)?;
+            parts.push(text[from..start].into());
+            from = end;
         }
-        parts.push(text[from..found.start()].to_owned());
-        from = found.end();
+        Ok(true)
+    };
+    if delimiter.contains(is_special) {
+        each_match(renderer, text, delimiter, &mut add)?;
+    } else {
+        for (at, found) in text.match_indices(delimiter) {
+            if !add(renderer, at, at + found.len())? {
+                break;
+            }
+        }
     }
-    parts.push(text[from..].to_owned());
+    if from == 0 {
+        return Ok(vec![text.into()]);
+    }
+    parts.push(text[from..].into());
     if limit == 0 {
-        let kept = parts.iter().rposition(|p| !p.is_empty()).map_or(0, |i| i + 1);
-        if parts.len() > 1 {
-            parts.truncate(kept);
-        }
+        parts.truncate(parts.iter().rposition(|p| !p.is_empty()).map_or(0, |i| i + 1));
     }
     Ok(parts)
+}
+
+/// What a part takes beside its text.
+const PART_BYTES: usize = size_of::<Value>() + size_of::<Cow<'_, str>>();
+
+/// Split at every place between two units.
+fn single_units<'t>(renderer: &mut Renderer<'_>, text: &str, limit: i32, most: usize) -> Raised<Vec<Cow<'t, str>>> {
+    if text.is_empty() {
+        return Ok(vec!["".into()]);
+    }
+    renderer.charge(text.len().saturating_mul(PART_BYTES))?;
+    let units: Vec<u16> = java::units(text).collect();
+    let single = units.len().min(most.saturating_sub(1));
+    let mut parts: Vec<Cow<'_, str>> = units[..single].iter().map(|u| java::unit_char(*u).to_string().into()).collect();
+    if single < units.len() || limit < 0 {
+        parts.push(java::from_units(units[single..].iter().copied()).into());
+    }
+    Ok(parts)
+}
+
+/// Does this mean something in a regular expression? Letters do only after a backslash.
+fn is_special(c: char) -> bool {
+    "\\[](){}.*+?^$|".contains(c)
+}
+
+/// Gives the places of all matches of a pattern in turn, as `Matcher.find` does: after a match of no width the search
+/// goes on one character further, after any other right at its end.
+fn each_match(
+    renderer: &mut Renderer<'_>,
+    text: &str,
+    delimiter: &str,
+    found: &mut impl FnMut(&mut Renderer<'_>, usize, usize) -> Raised<bool>,
+) -> Raised<()> {
+    /// Steps of making a matcher, beside those of its length.
+    const MATCHER_STEPS: u64 = 64;
+    renderer.slow_step(MATCHER_STEPS + delimiter.len() as u64)?;
+    let pattern = (fancy_regex::RegexBuilder::new(&java_pattern(delimiter)).backtrack_limit(BACKTRACK_MAX).build())
+        .map_err(|e| fault(format!("not a regular expression: {e}")).given(delimiter))?;
+    renderer.read(text.len())?;
+    let mut next = 0;
+    while next <= text.len() {
+        // A single search may be long.
+        renderer.slow_step(1)?;
+        let place = pattern.find_from_pos(text, next);
+        let place = place.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(delimiter))?;
+        let Some(place) = place else { break };
+        if !found(renderer, place.start(), place.end())? {
+            break;
+        }
+        next = place.end();
+        if place.start() == place.end() {
+            next += text[next..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    Ok(())
 }
 
 /// What Java's patterns mean where they differ: `\d`, `\w` and `\s` are ASCII, `\h` is a blank, `\Q…\E` quotes.
