@@ -88,12 +88,12 @@ pub fn eval(data: &[u8]) {
         Err(diagnostics) => return refused(text, &diagnostics),
     };
     let at = |now: i64| person.at(Timestamp(now), |world| (query.eval(world), query.eval_bool(world)));
-    let (outcome, (truth, flips_at)) = at(NOW);
+    let (outcome, truth) = at(NOW);
     assert_eq!(at(NOW).0, outcome, "evaluated again: {text}");
     let _ = pql::value_to_json(&outcome.value);
     // Of a truth that changes later, nothing is seen before.
-    if let Some(flip) = flips_at {
+    if let Some(flip) = truth.flips_at {
         assert!(flip.0 > NOW);
-        assert_eq!(at(flip.0 - 1).1.0, truth, "{text} before {flip}");
+        assert_eq!(at(flip.0 - 1).1.holds, truth.holds, "{text} before {flip}");
     }
 }

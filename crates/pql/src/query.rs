@@ -8,7 +8,7 @@ use crate::method::{Method, Methods, Reads};
 use crate::node::Node;
 use crate::parser::parse;
 use crate::types::Class;
-use crate::value::EventView;
+use crate::value::{EventView, V};
 use model::{Timestamp, Type, Value};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -182,7 +182,10 @@ impl Query {
     /// Its value.
     pub fn eval(&self, world: &World<'_>) -> Outcome {
         let mut run = Run::new(world, self.slots);
-        let value = run.value(&self.root);
+        let value = match &self.root {
+            Node::And(_) | Node::Or(_) | Node::Not(_) => V::Bool(run.rule(&self.root)),
+            root => run.value(root),
+        };
         let value = run.settle(value);
         Outcome::of(&run, || value.to_value(world.now.0))
     }
