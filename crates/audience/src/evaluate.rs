@@ -243,10 +243,7 @@ impl Pass<'_> {
         };
         let Truth { holds, flips_at: due, .. } = match audience.atom {
             NONE => truth(self.table, self.input, profile, state, at, attributes),
-            atom => {
-                let holds = state.answer(self.table, atom as usize) != audience.negated;
-                Truth { holds, flips_at: None, exhausted: false }
-            }
+            atom => Truth::lasting(state.answer(self.table, atom as usize) != audience.negated),
         };
 
         if due.is_some() || profile.dues.as_ref().is_some_and(|dues| !dues.is_empty()) {

@@ -1,7 +1,8 @@
 //! Tokens to tree (the grammar of pql.md §17), by recursive descent.
 //!
 //! In: any text. Out: a tree within the limits of `ast`, or every lexical fault and the faults of
-//! syntax, as far as the parse can go on after one. Always: recursion is bounded by `DEPTH_MAX`, so no input overflows the stack.
+//! syntax, as far as the parse can go on after one. Always: recursion is bounded by `DEPTH_MAX`, so no
+//! input overflows the stack.
 
 mod construct;
 mod recovery;
@@ -412,13 +413,17 @@ impl Parser {
 
     /// What is there may be a misspelt word of some.
     fn unexpected_or<T>(&self, wanted: &str, words: &[&str]) -> Parse<T> {
+        Err(self.misplaced(wanted, words))
+    }
+
+    fn misplaced(&self, wanted: &str, words: &[&str]) -> Box<Diagnostic> {
         let mut fault = self.fault(self.span(), format!("expected {wanted}, found {}", self.peek().describe()));
         if let Token::Name(given) = self.peek()
             && let Some(near) = nearest(given, words.iter().copied())
         {
             fault = fault.hint(format!("did you mean `{near}`?"));
         }
-        Err(Box::new(fault))
+        Box::new(fault)
     }
 }
 

@@ -89,6 +89,11 @@ pub struct Truth {
 }
 
 impl Truth {
+    /// What time alone does not turn.
+    pub fn lasting(holds: bool) -> Truth {
+        Truth { holds, flips_at: None, exhausted: false }
+    }
+
     pub(crate) fn of(run: &Run<'_>, holds: bool) -> Truth {
         if run.is_exhausted() {
             EXHAUSTED.fetch_add(1, Ordering::Relaxed);

@@ -97,12 +97,13 @@ impl PlanCompiler {
                 ordered.push(found.clone());
                 continue;
             }
-            let Some((query, is_typed)) = compile_query(&spec.pql, schemas) else {
+            let Some(query) = compile_query(&spec.pql, schemas) else {
                 tracing::error!(audience = %spec.id, "an accepted audience no longer compiles and is not evaluated");
                 continue;
             };
             // A schema can change what a rule means, as when a text field becomes a date.
-            let changed_n = if is_typed { spec.changed_n.max(schemas.typed_n) } else { spec.changed_n };
+            let is_later = schemas.typed_n > spec.changed_n;
+            let changed_n = if is_later && is_typed(&query) { schemas.typed_n } else { spec.changed_n };
             if let Some((_, found)) = known
                 && found.changed_n == changed_n
                 && found.query.means_the_same(&query)
@@ -139,18 +140,16 @@ impl Compiler for PlanCompiler {
     }
 }
 
-/// The query, and whether types decide what it means. An accepted query keeps running when a schema changed under it:
-/// that it has the right types is only for authoring.
-fn compile_query(text: &str, schemas: &Schemas) -> Option<(pql::Query, bool)> {
+/// An accepted query keeps running when a schema changed under it: types are only for authoring.
+fn compile_query(text: &str, schemas: &Schemas) -> Option<pql::Query> {
     let typed = pql::Schema { profile: schemas.profile.clone(), event: schemas.event.clone() };
-    let untyped = pql::compile_segment(text, &pql::Schema::untyped());
-    match pql::compile_segment(text, &typed) {
-        Ok(query) => {
-            let is_typed = !untyped.is_ok_and(|untyped| untyped.means_the_same(&query));
-            Some((query, is_typed))
-        }
-        Err(_) => Some((untyped.ok()?, false)),
-    }
+    pql::compile_segment(text, &typed).or_else(|_| pql::compile_segment(text, &pql::Schema::untyped())).ok()
+}
+
+/// Whether types decide what a query means.
+fn is_typed(query: &pql::Query) -> bool {
+    let untyped = pql::compile_segment(query.text(), &pql::Schema::untyped());
+    !untyped.is_ok_and(|untyped| untyped.means_the_same(query))
 }
 
 /// Where the documents last changed that give queries their types. Resources are extended and not narrowed, so what

@@ -181,16 +181,9 @@ fn credential_fault(find: Find<'_>, id: &str, path: &str, file: Option<bool>) ->
 }
 
 fn lookup_faults(destination: &DestinationConfig, find: Find<'_>, faults: &mut Vec<Fault>) {
-    let mut lookups = Vec::new();
-    collect(&destination.customer_data_fields, "customerDataFields", &mut lookups);
-    collect(&destination.schema.profile_fields, "schemaConfig.profileFields", &mut lookups);
-    if let Some(dynamic) = &destination.schema.dynamic_schema {
-        let path = "schemaConfig.dynamicSchemaConfig.dynamicEnum".to_owned();
-        lookups.push((path, dynamic.destination_server_id.clone(), dynamic.authentication_rule, Some("schema")));
-    }
-    for (path, id, rule, needs) in lookups {
+    for (path, id, rule, needs) in lookups(destination) {
         let id_path = format!("{path}.destinationServerId");
-        if let Some(server) = server(find, &id, &id_path, faults) {
+        if let Some(server) = server(find, id, &id_path, faults) {
             faults.extend(lookup_fault(&server, needs).map(|message| Fault::new(id_path, message)));
         }
         let rule_path = format!("{path}.authenticationRule");
@@ -218,28 +211,30 @@ pub(crate) fn linked_ids(destination: &DestinationConfig) -> Vec<(Kind, &str)> {
         ids.extend(delivery.authentication_id.iter().map(|id| (Kind::Credential, id.as_str())));
     }
     ids.extend(destination.segment_mapping.audience_template_id.iter().map(|id| (Kind::AudienceTemplate, id.as_str())));
-    let dynamic = destination.schema.dynamic_schema.iter();
-    ids.extend(dynamic.map(|dynamic| (Kind::Server, dynamic.destination_server_id.as_str())));
-    fn lookups<'d>(fields: &'d [CustomerDataField], ids: &mut Vec<(Kind, &'d str)>) {
-        for field in fields {
-            if let Choices::Dynamic(dynamic) = &field.choices {
-                ids.push((Kind::Server, &dynamic.destination_server_id));
-            }
-            lookups(field.properties(), ids);
-        }
-    }
-    lookups(&destination.customer_data_fields, &mut ids);
-    lookups(&destination.schema.profile_fields, &mut ids);
+    ids.extend(lookups(destination).into_iter().map(|(_, id, ..)| (Kind::Server, id)));
     ids
 }
 
-type LookupLink = (String, String, AuthenticationRule, Option<&'static str>);
+/// Path, id of the server, rule, and what its answer must give.
+type LookupLink<'d> = (String, &'d str, AuthenticationRule, Option<&'static str>);
 
-fn collect(fields: &[CustomerDataField], path: &str, lookups: &mut Vec<LookupLink>) {
+/// Every look-up of the destination.
+fn lookups(destination: &DestinationConfig) -> Vec<LookupLink<'_>> {
+    let mut lookups = Vec::new();
+    collect(&destination.customer_data_fields, "customerDataFields", &mut lookups);
+    collect(&destination.schema.profile_fields, "schemaConfig.profileFields", &mut lookups);
+    if let Some(dynamic) = &destination.schema.dynamic_schema {
+        let path = "schemaConfig.dynamicSchemaConfig.dynamicEnum".to_owned();
+        lookups.push((path, &dynamic.destination_server_id, dynamic.authentication_rule, Some("schema")));
+    }
+    lookups
+}
+
+fn collect<'d>(fields: &'d [CustomerDataField], path: &str, lookups: &mut Vec<LookupLink<'d>>) {
     for (index, field) in fields.iter().enumerate() {
         let path = format!("{path}[{index}]");
         if let Choices::Dynamic(dynamic) = &field.choices {
-            let id = dynamic.destination_server_id.clone();
+            let id = &dynamic.destination_server_id;
             lookups.push((format!("{path}.dynamicEnum"), id, dynamic.authentication_rule, None));
         }
         collect(field.properties(), &format!("{path}.properties"), lookups);

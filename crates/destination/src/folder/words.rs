@@ -61,12 +61,9 @@ fn inside<'t>(source: &'t str, from: usize, close: &str, hyphens: bool, words: &
                 }
                 if !c.is_whitespace() {
                     before = Some(c);
-                    words[first..]
-                        .iter_mut()
-                        .rev()
-                        .take(1)
-                        .filter(|w| w.after.is_none())
-                        .for_each(|w| w.after = before);
+                    if let Some(last) = words[first..].last_mut() {
+                        last.after = last.after.or(before);
+                    }
                 }
                 at += c.len_utf8();
                 continue;

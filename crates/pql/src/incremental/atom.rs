@@ -168,9 +168,7 @@ impl Atom {
     /// the world.
     pub fn holds(&self, world: &World<'_>, lookup: Lookup<'_>) -> Truth {
         match &self.kind {
-            AtomKind::Threshold(_) | AtomKind::Sequence(_) => {
-                Truth { holds: self.answer(lookup, world.now), flips_at: None, exhausted: false }
-            }
+            AtomKind::Threshold(_) | AtomKind::Sequence(_) => Truth::lasting(self.answer(lookup, world.now)),
             AtomKind::Expression(of) | AtomKind::Whole(of) => {
                 let kept = OfSeries { aggregates: &of.aggregates, lookup };
                 let mut run = Run::new(world, of.slots).with_kept(&kept);

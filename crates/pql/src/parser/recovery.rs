@@ -27,11 +27,8 @@ impl Parser {
     /// The end of the query; what stands there instead is noted, if more can be read after it.
     pub(super) fn end_of_query(&mut self) -> Parse<()> {
         while *self.peek() != Token::End {
-            let (start, wanted) = (self.at, "the end of the query");
-            let Err(fault) = self.unexpected_or::<()>(wanted, &["and", "or", "in", "notIn", "like", "occurs"]) else {
-                break;
-            };
-            let Some(next) = self.resumes_at(start) else { return Err(fault) };
+            let fault = self.misplaced("the end of the query", &["and", "or", "in", "notIn", "like", "occurs"]);
+            let Some(next) = self.resumes_at(self.at) else { return Err(fault) };
             self.faults.push(*fault);
             self.at = next;
             self.advance();
