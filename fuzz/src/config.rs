@@ -189,7 +189,9 @@ fn run_cases(files: &BTreeMap<String, String>, subject: &Result<Subject, Vec<Fau
             let _ = case::coverage(subject, &[(&case, &done)]);
             if let Some(text) = case::accept(body, &case, &done) {
                 let again = Case::parse(name, &text).unwrap_or_else(|error| panic!("{error}: accepted as {text}"));
-                let _ = case::run(subject, &again);
+                let done = case::run(subject, &again);
+                let twice = case::accept(&text, &again, &done);
+                assert_eq!(twice.as_deref(), Some(&*text), "accepted once more");
             }
         }
     }

@@ -273,6 +273,9 @@ fn from_the_api_to_files_and_back() {
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "\\PC{0,20}",
+        // With what YAML does not take as it is: control characters, line breaks of others, marks, no characters.
+        prop::collection::vec(any::<char>(), 0..12).prop_map(|text| text.into_iter().collect()),
+        "[a\n\u{7f}\u{80}-\u{9f}\u{2028}\u{2029}\u{feff}\u{fffe}\u{ffff}]{0,6}",
         "[a-z ]{0,90}",
         "([ a-z{%}\"':#-]{0,12}[\n\r\t ]{0,2}){0,6}",
         Just("yes".to_owned()),
@@ -280,6 +283,7 @@ fn text() -> impl Strategy<Value = String> {
         Just("1_000".to_owned()),
         Just("0x1F".to_owned()),
         Just("~".to_owned()),
+        Just("long ".repeat(300)),
         Just("\u{0}".to_owned()),
         Just("2024-01-01".to_owned()),
         Just("- a: b".to_owned()),

@@ -1,14 +1,18 @@
 //! Writes what a case gave into its file, as its expectation.
 //!
 //! In: the text of a case file, the case and its run. Out: the text with `expect` (and `alias` and `error` of an event)
-//! replaced. Always: every other line stays as it is, comments included; the result reads as a case that passes.
+//! replaced. Always: the result reads as the case with these fields; where lines of a field can be replaced, every other
+//! line stays as it is, comments included; else (flow style, JSON, an anchor in what goes) the file is written anew.
 
 use super::expect::json;
 use super::file::Case;
 use super::run::Run;
-use crate::folder::Folder;
+use crate::folder::text;
 use crate::message::Request;
 use serde_json::{Map, Value as Json};
+
+/// A case file is read as YAML, whatever its ending: JSON is YAML.
+const YAML: &str = "case.yaml";
 
 /// The text of the case file with the requests of the run as its expectation. None if a request cannot be composed:
 /// there is nothing to accept then.
@@ -17,16 +21,35 @@ pub fn accept(text: &str, case: &Case, run: &Run) -> Option<String> {
     for (at, exchange) in run.exchanges.iter().enumerate() {
         requests.push(expectation(exchange.request.as_ref().ok()?, case, at));
     }
-    let mut text = replace(text, "expect", Some(&Json::Array(requests)));
+    let mut changes = vec![("expect", Some(Json::Array(requests)))];
     if case.is_of_audience() {
         let value = |given: &Option<String>| given.as_ref().map(|text| Json::from(text.as_str()));
-        text = replace(&text, "alias", value(&run.alias).as_ref());
+        changes.push(("alias", value(&run.alias)));
         // A part of the message that still is one stays as it was written.
         if case.error.as_ref().is_none_or(|part| !run.error.as_ref().is_some_and(|error| error.contains(part))) {
-            text = replace(&text, "error", value(&run.error).as_ref());
+            changes.push(("error", value(&run.error)));
         }
     }
-    Some(text)
+    Some(changed(text, &changes))
+}
+
+/// The text with some of its top-level fields changed; a field without a value is gone.
+fn changed(text: &str, changes: &[(&str, Option<Json>)]) -> String {
+    let lines = changes.iter().fold(text.to_owned(), |text, (name, value)| replace(&text, name, value.as_ref()));
+    // A text that is no mapping has no fields to write anew; it was no case either.
+    let Ok(Json::Object(mut fields)) = text::parse(YAML, text) else { return lines };
+    for (name, value) in changes {
+        match value {
+            Some(value) => _ = fields.insert((*name).to_owned(), value.clone()),
+            None => _ = fields.remove(*name),
+        }
+    }
+    let fields = Json::Object(fields);
+    match text::parse(YAML, &lines).as_ref() == Ok(&fields) {
+        true => lines,
+        false if text.trim_start().starts_with('{') => text::json_text(&fields),
+        false => text::yaml(&fields),
+    }
 }
 
 /// One request as a case expects it: the headers that were named before, or all.
@@ -55,7 +78,7 @@ fn expectation(request: &Request, case: &Case, at: usize) -> Json {
 fn replace(text: &str, name: &str, value: Option<&Json>) -> String {
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
     let start = lines.iter().position(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(':')));
-    let new = value.map(|value| field(name, value)).unwrap_or_default();
+    let new = value.map(|value| text::field(name, value)).unwrap_or_default();
     let Some(start) = start else {
         let gap = if text.is_empty() || text.ends_with('\n') || new.is_empty() { "" } else { "\n" };
         return format!("{text}{gap}{new}");
@@ -77,16 +100,4 @@ fn end(lines: &[&str], start: usize) -> usize {
         }
     }
     end
-}
-
-/// The field as a folder writes its case files.
-fn field(name: &str, value: &Json) -> String {
-    const CASE: &str = "case";
-    let field: Map<String, Json> = [(name.to_owned(), value.clone())].into_iter().collect();
-    let mut files = Folder::from_api(&Json::Null, &[], &[], &[], &[(CASE.to_owned(), field.into())]);
-    let mut text = files.remove(&format!("cases/{CASE}.yaml")).unwrap_or_default();
-    if !text.ends_with('\n') {
-        text.push('\n');
-    }
-    text
 }

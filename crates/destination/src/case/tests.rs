@@ -161,6 +161,36 @@ fn accepting_rewrites_the_expectation_and_nothing_else() {
     assert_eq!(accept(none, &case, &run(&subject, &case)).as_deref(), Some(&*format!("{none}\nexpect: []\n")));
 }
 
+/// However a case is written, what is accepted reads as the case with the new expectation, and is accepted as it is.
+#[test]
+fn accepting_keeps_any_style_readable() {
+    let subject = subject(BODY);
+    let styles = [
+        "{customerData: {accountId: '1'}, profiles: []}",
+        "{\n  \"customerData\": {\"accountId\": \"1\"},\n  \"description\": \"\\u007f\",\n  \"profiles\": [],\n  \"expect\": []\n}\n",
+        "---\ncustomerData: &a {accountId: '1'}\nprofiles: []\n...\n",
+        "\"expect\": [{method: GET}]\ncustomerData: {accountId: '1'}\nprofiles: []\n",
+        "expect: &x\n- &y {method: GET, url: u}\ncustomerData: {accountId: '1'}\nanswers: [{body: *x}]\nprofiles: []\n",
+        "customerData:\r\n  accountId: '1'\r\nprofiles: []\r\nexpect:\r\n- method: GET\r\n",
+        "customerData: {accountId: '1'}\nprofiles: []\nexpect: [\n{method: GET}\n]\n# The end.\n",
+        "customerData: {accountId: '1'}\nprofiles: []\n? expect\n: []\n",
+    ];
+    let mut profile = self::case(GOLDEN).profiles.expect("profiles")[0].clone();
+    for style in styles {
+        for text in ["Ann", "\u{7f}", "a\u{85}b\nc\u{2028}", &"x".repeat(2000)] {
+            let mut before = self::case(style);
+            profile["person"]["name"]["firstName"] = text.into();
+            before.profiles = Some(vec![profile.clone()]);
+            let done = run(&subject, &before);
+            let accepted = accept(style, &before, &done).unwrap_or_else(|| panic!("{style}: {done:?}"));
+            let mut again = self::case(&accepted);
+            again.profiles = before.profiles;
+            assert_eq!(told(&run(&subject, &again)), "", "{style}\n{accepted}");
+            assert_eq!(accept(&accepted, &again, &run(&subject, &again)).as_deref(), Some(&*accepted), "{style}");
+        }
+    }
+}
+
 #[test]
 fn refused_batches_are_tried_in_halves() {
     let subject = subject(BODY);

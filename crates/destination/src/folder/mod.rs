@@ -9,7 +9,7 @@
 //! value may have `file: templates/body.peb` in place of `value`; the line break at the end of that file is not part
 //! of the template.
 
-mod text;
+pub(crate) mod text;
 mod visible;
 mod warnings;
 mod words;

@@ -22,12 +22,34 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Json, Fault> {
     serde_saphyr::from_str_with_options(text, options).map_err(|error| Fault::new("", format!("is no YAML: {error}")))
 }
 
+/// Names that are longer are written as explicit ones: YAML 1.2 ends an implicit one at 1024 characters, quotes
+/// included.
+const IMPLICIT_NAME_MAX: usize = 1000;
+
 /// Writes YAML. Texts of several lines stand as blocks, so that they can be read and compared line by line.
 pub fn yaml(json: &Json) -> String {
     let mut text = String::new();
     block(json, 0, &mut text);
     // Where this writer and the reader disagree, the text is JSON, which is YAML too.
-    if parse("x.yaml", &text).as_ref() == Ok(json) { text } else { format!("{json:#}\n") }
+    if parse("x.yaml", &text).as_ref() == Ok(json) { text } else { json_text(json) }
+}
+
+/// Writes JSON that YAML reads as the same.
+pub(crate) fn json_text(json: &Json) -> String {
+    printable(format!("{json:#}\n"))
+}
+
+/// Writes one field of a document that is a mapping in YAML's block style.
+pub(crate) fn field(name: &str, value: &Json) -> String {
+    let fields = Json::Object([(name.to_owned(), value.clone())].into_iter().collect());
+    let mut text = String::new();
+    block(&fields, 0, &mut text);
+    // In one line, JSON can stand in any block.
+    if parse("x.yaml", &text).as_ref() == Ok(&fields) {
+        text
+    } else {
+        format!("{}: {}\n", scalar(name), printable(value.to_string()))
+    }
 }
 
 /// A value from the start of a line on.
@@ -37,7 +59,15 @@ fn block(json: &Json, depth: usize, out: &mut String) {
         Json::Object(map) if !map.is_empty() => {
             for (name, value) in map {
                 out.push_str(&indent);
-                out.push_str(&scalar(name));
+                let name = scalar(name);
+                if name.chars().count() > IMPLICIT_NAME_MAX {
+                    out.push_str("? ");
+                    out.push_str(&name);
+                    out.push('\n');
+                    out.push_str(&indent);
+                } else {
+                    out.push_str(&name);
+                }
                 out.push(':');
                 after(value, depth, out);
             }
@@ -109,10 +139,30 @@ fn is_block(text: &str) -> bool {
         && !text.starts_with([' ', '\n', '\t'])
         && !text.ends_with("\n\n")
         && text != "\n"
-        && text
-            .lines()
-            .all(|line| !line.ends_with([' ', '\t']) && line.chars().all(|c| !c.is_control() && c != '\u{feff}'))
+        && text.lines().all(|line| !line.ends_with([' ', '\t']) && line.chars().all(is_printable))
         && !text.contains('\r')
+}
+
+/// Whether YAML takes a character as it is, and as nothing but itself: `c-printable` of YAML 1.2 without line breaks
+/// (those of YAML 1.1 included) and marks of byte order.
+fn is_printable(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// A text of JSON with escapes for what YAML does not take as it is. Outside its strings there is no such character but
+/// line breaks.
+fn printable(json: String) -> String {
+    if json.chars().all(|c| is_printable(c) || c == '\n') {
+        return json;
+    }
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match is_printable(c) || c == '\n' {
+            true => text.push(c),
+            false => text.push_str(&format!("\\u{:04x}", u32::from(c))),
+        }
+    }
+    text
 }
 
 /// A text of one line: as it is where nothing can be mistaken, else in double quotes with the escapes of JSON.
@@ -124,5 +174,5 @@ fn scalar(text: &str) -> String {
         && text.chars().all(plain)
         && !text.ends_with(' ')
         && !word.contains(&text.to_ascii_lowercase().as_str());
-    if safe { text.to_owned() } else { Json::from(text).to_string() }
+    if safe { text.to_owned() } else { printable(Json::from(text).to_string()) }
 }
