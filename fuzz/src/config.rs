@@ -137,7 +137,8 @@ fn compose(config: &DestinationConfig, server: &ServerConfig, customer: &Json, n
             if let Ok(request) = instance.compose(&slice.group, &[&slice]) {
                 let one_line = |text: &str| !text.contains(['\r', '\n']);
                 assert!(request.headers.iter().all(|(name, value)| one_line(name) && one_line(value)));
-                assert!(request.url.starts_with("http"), "{}", request.url);
+                let scheme = request.url.split_once(':').map_or("", |(scheme, _)| scheme);
+                assert!(["http", "https"].iter().any(|s| scheme.eq_ignore_ascii_case(s)), "{}", request.url);
             }
         }
     }
