@@ -57,13 +57,12 @@ pub(crate) async fn run(target: &Target, profiles: &[Arc<TargetProfile>], id: im
             }
             calls_left -= 1;
             let slices: Vec<&Slice> = slices[range].iter().collect();
+            // What was not sent is shown all the same, where it can be composed.
+            let unsent = |reason| Call { request: instance.compose(&group, &slices).ok(), answer: Err(reason) };
             calls.push(match attempt::exchange(target, &group, &slices, id()).await {
                 Ok(exchange) => Call { request: Some(exchange.request), answer: Ok(exchange.answer) },
-                Err(Trouble::Failed(failure)) => {
-                    let request = instance.compose(&group, &slices).ok();
-                    Call { request, answer: Err(failure.reason) }
-                }
-                Err(Trouble::Unsaid(reason)) => Call { request: None, answer: Err(reason) },
+                Err(Trouble::Failed(failure)) => unsent(failure.reason),
+                Err(Trouble::Unsaid(reason)) => unsent(reason),
             });
         }
         trials.push(Trial { group, calls, not_sent });

@@ -30,15 +30,10 @@ pub fn check(subject: &Subject, case: &Case, done: &Run) -> Vec<Mismatch> {
 }
 
 fn json(at: usize, request: &Request) -> Option<Mismatch> {
-    let (_, kind) = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
-    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    if kind != "application/json" && !kind.ends_with("+json") {
-        return None;
-    }
-    let body = request.body.as_deref()?;
-    let error = serde_json::from_str::<serde::de::IgnoredAny>(body).err()?;
-    let diff = Some(underlined(body, error.line(), error.column()));
-    Some(Mismatch { what: format!("request {}: the body is no JSON although it is {kind}: {error}", at + 1), diff })
+    let error = request.json_fault()?;
+    let diff = Some(underlined(request.body.as_deref()?, error.line(), error.column()));
+    let what = format!("request {}: the body is no JSON although its content type says so: {error}", at + 1);
+    Some(Mismatch { what, diff })
 }
 
 /// The line of a body with the place underlined.

@@ -2,7 +2,8 @@
 //!
 //! In: a group and some of its slices. Out: a [`Request`], or which template failed and how. Always: a request is
 //! whole: an empty body, an address that is none, a header of several lines are errors, and nothing is sent (B.28).
-//! Whether the body is valid for its content type is not asked (destination-sdk.md §4.3).
+//! Whether a body is the JSON that its content type promises is asked of the request ([`Request::json_fault`]): who
+//! sends does not send one that is not (B.28), who shows it to its author shows both.
 
 use super::context::{key, limits, map};
 use super::design::RequestTemplate;
@@ -10,6 +11,7 @@ use super::instance::Instance;
 use super::slice::{GroupKey, Slice};
 use crate::config::{Templated, parse_address};
 use pebble::Value;
+use serde::de::IgnoredAny;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
@@ -30,6 +32,17 @@ impl Request {
     /// Whether the templates set a header. Delivery adds `Authorization` only where they do not (B.33).
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(n, _)| n.eq_ignore_ascii_case(name))
+    }
+
+    /// What is wrong with a body that is no JSON although its `Content-Type` says so (`application/json`, `…+json`).
+    /// The error has a place and no part of the body.
+    pub fn json_fault(&self) -> Option<serde_json::Error> {
+        let (_, kind) = self.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"))?;
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        let ending = kind.len().checked_sub("+json".len()).and_then(|at| kind.get(at..));
+        let is_json =
+            kind.eq_ignore_ascii_case("application/json") || ending.is_some_and(|e| e.eq_ignore_ascii_case("+json"));
+        serde_json::from_str::<IgnoredAny>(self.body.as_deref().filter(|_| is_json)?).err()
     }
 }
 
