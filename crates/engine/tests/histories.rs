@@ -531,7 +531,8 @@ fn all_at_once(partitions: u16) {
                     run.machine.settle();
                     run.rebuild();
                 }
-                21..=23 => run.change_audiences(false),
+                // Some at once, as of an import: a plan is followed by others before it was looked at.
+                21..=23 => (0..=run.chance.below(4)).for_each(|_| run.change_audiences(false)),
                 10..=12 => {
                     let doc = run.naive.flows[1].doc.clone();
                     let doc = FlowDoc { enabled: !doc.enabled, ..doc };

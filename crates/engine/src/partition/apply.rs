@@ -14,7 +14,7 @@ impl PartitionWorker {
     pub(super) fn apply_entry(&mut self, no: PartitionNo, entry: &Entry) -> Result<()> {
         let command = Command::decode(&entry.payload)?;
         let inner = if let Command::Derived { inner, .. } = &command { inner } else { &command };
-        if reads_queue(inner) {
+        if self.begins_batch(no, inner) {
             self.flush()?;
         }
         match command {
@@ -139,6 +139,18 @@ impl PartitionWorker {
         Ok(())
     }
 
+    /// True for entries that read rows which this batch may have written: they begin a new batch. With another plan
+    /// the events of profiles are read anew, and waiting exports; many plans in a row, as of an import of audiences,
+    /// cost one commit.
+    fn begins_batch(&mut self, no: PartitionNo, command: &Command) -> bool {
+        match command {
+            Command::PlanChanged { .. } => !self.batch.is_empty() || self.hot.has_changes() || !self.closed.is_empty(),
+            Command::Scan { sandbox, n, after } => !self.is_superseded(no, *sandbox, *n, *after),
+            Command::Tick | Command::ReplayDead { .. } => true,
+            _ => false,
+        }
+    }
+
     fn quarantine(
         &mut self,
         no: PartitionNo,
@@ -154,11 +166,6 @@ impl PartitionWorker {
         model::codec::put_bytes(&mut row, violations);
         self.batch.put(Keyspace::Queue, key::quarantine(sandbox, no, self.at.offset), row);
     }
-}
-
-/// True for entries that scan rows which this batch may have written. They begin a new batch.
-fn reads_queue(command: &Command) -> bool {
-    matches!(command, Command::PlanChanged { .. } | Command::Scan { .. } | Command::Tick | Command::ReplayDead { .. })
 }
 
 fn addressee(command: &Command) -> Option<(SandboxId, ProfileId)> {

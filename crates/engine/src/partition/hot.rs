@@ -206,6 +206,11 @@ impl HotProfiles {
         self.gone.insert(at, into);
     }
 
+    /// Whether something is to be written at the next flush.
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.gone.is_empty()
+    }
+
     pub(crate) fn write_back(&mut self, batch: &mut Batch) {
         self.gone.clear();
         for at in self.changed.drain(..) {

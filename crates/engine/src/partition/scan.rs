@@ -55,9 +55,24 @@ impl PartitionWorker {
         Ok(())
     }
 
+    /// Whether a scan that has not begun need not: the plan in force asked for another one after it, which is in the
+    /// log by now. An import of a thousand audiences costs one look at each profile, not a thousand.
+    pub(super) fn is_superseded(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        n: u64,
+        after: Option<ProfileId>,
+    ) -> bool {
+        after.is_none() && self.plan(no, sandbox).revisit_n() > n
+    }
+
     /// One step over the stored profiles that plan `n` has not looked at; the next step is an
     /// entry of its own.
     pub(super) fn scan(&mut self, no: PartitionNo, sandbox: SandboxId, n: u64, after: Option<ProfileId>) -> Result<()> {
+        if self.is_superseded(no, sandbox, n, after) {
+            return Ok(());
+        }
         let mut ids: Vec<ProfileId> = Vec::new();
         let prefix = key::profiles(sandbox, no);
         let start = after.map_or_else(|| prefix.clone(), |id| key::profile(sandbox, no, id));
