@@ -75,10 +75,11 @@ impl Methods {
 pub(crate) fn analyse(query: &Compiled) -> (Methods, Reads) {
     let mut survey = Survey::default();
     survey.condition(&query.node);
-    survey.memberships.sort();
-    survey.memberships.dedup();
     let streaming = against_streaming(query, &survey);
     let edge = against_edge(&survey);
+    memberships_as_fields(&query.node, &mut survey.memberships);
+    survey.memberships.sort();
+    survey.memberships.dedup();
     let reads = Reads {
         events: !survey.uses.is_empty(),
         event_types: survey.event_types(),
@@ -95,6 +96,7 @@ pub(crate) fn reads(node: &Node) -> Reads {
     survey.condition(node);
     let mut reads = Reads { events: !survey.uses.is_empty(), event_types: survey.event_types(), ..Reads::default() };
     inputs(node, &mut reads);
+    memberships_as_fields(node, &mut reads.memberships);
     for list in [&mut reads.profile_paths, &mut reads.memberships] {
         list.sort();
         list.dedup();
@@ -122,6 +124,40 @@ fn inputs(node: &Node, reads: &mut Reads) {
         _ => {}
     }
     node.each_child(&mut |child| inputs(child, reads));
+}
+
+/// The segments whose membership is read as a field (pql.md §11.6): `segmentMembership.get("ups").get("ID")`, or the
+/// same as a path.
+fn memberships_as_fields(node: &Node, found: &mut Vec<SmolStr>) {
+    match way(node).as_slice() {
+        ["segmentMembership", "ups", id, ..] => found.push(SmolStr::new(id)),
+        _ => node.each_child(&mut |child| memberships_as_fields(child, found)),
+    }
+}
+
+/// The names from the profile to what a node gives, as far as they are known; empty for all else.
+fn way(node: &Node) -> Vec<&str> {
+    match node {
+        Node::Field { of, path } if matches!(**of, Node::Profile) => path.iter().map(SmolStr::as_str).collect(),
+        Node::Field { of, path } => {
+            let mut names = way(of);
+            if !names.is_empty() {
+                names.extend(path.iter().map(SmolStr::as_str));
+            }
+            names
+        }
+        Node::Call { name: "get", args, .. } => match &**args {
+            [of, Node::Text(key)] => {
+                let mut names = way(of);
+                if !names.is_empty() {
+                    names.push(key);
+                }
+                names
+            }
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }
 
 /// Whether a window moves with the clock.

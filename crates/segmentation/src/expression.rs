@@ -29,12 +29,21 @@ pub(crate) struct Expression {
     value: Json,
     /// As text.
     pub(crate) text: String,
+    /// `meta` and `version`, which mean nothing here and stay as they were given (pql.md §15).
+    notes: Vec<(&'static str, String)>,
 }
+
+const NOTES: [&str; 2] = ["meta", "version"];
 
 impl Expression {
     /// Reads the member `expression`.
     pub(crate) fn read(fields: &Fields<'_>) -> Result<Expression, Error> {
-        let expression = fields.required_object("expression", "expression.", &["type", "format", "value"])?;
+        let expression =
+            fields.required_object("expression", "expression.", &["type", "format", "value", NOTES[0], NOTES[1]])?;
+        let mut notes = Vec::new();
+        for name in NOTES {
+            notes.extend(expression.text(name)?.map(|text| (name, text.to_owned())));
+        }
         match expression.required_text("type")? {
             // Published examples write it in lower case, too.
             kind if kind.eq_ignore_ascii_case("PQL") => {}
@@ -43,12 +52,12 @@ impl Expression {
         match expression.required_text("format")? {
             "pql/text" => {
                 let text = expression.required_text("value")?.to_owned();
-                Ok(Expression { format: Format::Text, value: text.as_str().into(), text })
+                Ok(Expression { format: Format::Text, value: text.as_str().into(), text, notes })
             }
             "pql/json" => {
                 let value = expression.get("value").ok_or_else(|| Error::field("expression.value", "is required"))?;
                 let text = text_of_json("expression.value", value)?;
-                Ok(Expression { format: Format::Json, value: value.clone(), text })
+                Ok(Expression { format: Format::Json, value: value.clone(), text, notes })
             }
             other => {
                 let rule = format!("must be `pql/text` or `pql/json`, is `{other}`");
@@ -59,7 +68,7 @@ impl Expression {
 
     /// As it was given.
     pub(crate) fn shown(&self) -> Json {
-        json!({ "type": "PQL", "format": self.format.as_str(), "value": self.value })
+        self.member(self.format, self.value.clone())
     }
 
     /// In the other form.
@@ -68,7 +77,15 @@ impl Expression {
             Format::Text => (Format::Json, json_of_text(&self.text)?),
             Format::Json => (Format::Text, self.text.as_str().into()),
         };
-        Ok(json!({ "type": "PQL", "format": format.as_str(), "value": value }))
+        Ok(self.member(format, value))
+    }
+
+    fn member(&self, format: Format, value: Json) -> Json {
+        let mut member = json!({ "type": "PQL", "format": format.as_str(), "value": value });
+        for (name, text) in &self.notes {
+            member[*name] = text.as_str().into();
+        }
+        member
     }
 }
 

@@ -103,7 +103,10 @@ pub(crate) fn shown(value: &Json) -> String {
 pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Error> {
     const CHARS_MAX: usize = 255;
     let chars = name.chars().count();
-    if name.trim().is_empty() || chars > CHARS_MAX {
+    if chars > 0 && name.trim().is_empty() {
+        return Err(Error::field(field, "must have something to see in it, is blank"));
+    }
+    if chars == 0 || chars > CHARS_MAX {
         return Err(Error::field(field, format_args!("must have 1 to {CHARS_MAX} characters, has {chars}")));
     }
     Ok(())

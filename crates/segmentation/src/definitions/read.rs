@@ -3,7 +3,7 @@
 use crate::audiences::{references, since};
 use crate::error::{Error, Kind};
 use crate::evaluation::{self, Obstacles};
-use crate::expression::{Expression, Format};
+use crate::expression::{Expression, Format, stored_text};
 use crate::fields::{Fields, check_name};
 use crate::lifecycle;
 use crate::merge_policies::{IdentityGraph, MergePolicy, PROFILE_CLASS, merge_policies};
@@ -108,9 +108,10 @@ pub(crate) fn definition(
     Ok((document, warnings))
 }
 
-/// True if the members that decide membership are equal.
+/// True if what decides membership is equal.
 fn means_the_same(a: &Json, b: &Json) -> bool {
-    ["expression", "mergePolicyId", "dataGovernancePolicy"].iter().all(|member| a[*member] == b[*member])
+    stored_text(a) == stored_text(b)
+        && ["mergePolicyId", "dataGovernancePolicy"].iter().all(|member| a[*member] == b[*member])
 }
 
 fn refuse_taken_name(docs: &DocSet, sandbox: SandboxId, old: Option<&Doc>, name: &str) -> Result<(), Error> {
@@ -170,11 +171,14 @@ fn check_references(
     if let Some(own) = own
         && let Some(way) = way_to(docs, sandbox, wanted, &own.id)
     {
-        let rule = format!("the inSegment references make a cycle: {} -> {}", own.id, way.join(" -> "));
+        let rule = format!("the audiences that it reads make a cycle: {} -> {}", own.id, way.join(" -> "));
         return Err(Error::field("expression.value", rule));
     }
-    let unknown = wanted.iter().filter(|id| docs.get(sandbox, Collection::Audience, id).is_none());
-    Ok(unknown.map(|id| format!("expression.value: there is no audience `{id}`; inSegment is always false")).collect())
+    let is_known = |id: &str| {
+        [Collection::Audience, Collection::ExternalAudience].iter().any(|kind| docs.get(sandbox, *kind, id).is_some())
+    };
+    let unknown = wanted.iter().filter(|id| !is_known(id));
+    Ok(unknown.map(|id| format!("expression.value: there is no audience `{id}`; nobody is a member of it")).collect())
 }
 
 /// The references from one of `from` to the audience `to`, both included.

@@ -277,6 +277,23 @@ fn audiences_need_a_policy_that_stitches_and_edge_needs_the_edge_policy() {
     }
 }
 
+/// `meta` and `version` of an expression stay as they were given, and changing them changes no member (pql.md §15).
+#[test]
+fn notes_of_an_expression_are_kept() {
+    let mut world = World::new();
+    let noted =
+        |meta: &str| json!({"type": "PQL", "format": "pql/text", "value": "edge", "meta": meta, "version": "2"});
+    let id = world.create(with("expression", noted("m"))).expect("good").id;
+    assert_eq!(world.shown(&id)["expression"], noted("m"));
+    let before = world.spec(&id).changed_n;
+    world.update(&id, json!({"expression": noted("n")})).expect("good");
+    assert_eq!((world.shown(&id)["expression"].clone(), world.spec(&id).changed_n), (noted("n"), before));
+    let mut wrong = noted("m");
+    wrong["meta"] = json!(1);
+    let error = world.update(&id, json!({ "expression": wrong })).expect_err("no text");
+    assert_eq!(error.to_string(), "expression.meta: must be a string, is `1`");
+}
+
 #[test]
 fn references_order_the_audiences_and_make_no_cycle() {
     let mut world = World::new();
@@ -292,14 +309,14 @@ fn references_order_the_audiences_and_make_no_cycle() {
     assert!(
         error
             .to_string()
-            .starts_with(&format!("expression.value: the inSegment references make a cycle: {d} -> {c} -> ")),
+            .starts_with(&format!("expression.value: the audiences that it reads make a cycle: {d} -> {c} -> ")),
         "{error}"
     );
     assert!(error.to_string().ends_with(&format!("{a} -> {d}")), "{error}");
     let own = world.update(&d, set(&format!("in:{d}"))).expect_err("itself");
     assert!(own.to_string().ends_with(&format!("{d} -> {d}")), "{own}");
     let accepted = world.update(&d, set("in:nobody")).expect("legal");
-    assert_eq!(accepted.warnings, ["expression.value: there is no audience `nobody`; inSegment is always false"]);
+    assert_eq!(accepted.warnings, ["expression.value: there is no audience `nobody`; nobody is a member of it"]);
 }
 
 #[test]
@@ -426,15 +443,25 @@ fn real_queries_are_checked_against_the_union_schema() {
     use model::Type;
     let world = World::new();
     let schema = pql::Schema {
-        profile: Type::object(vec![("city".into(), Type::String), ("age".into(), Type::Integer)]),
+        profile: Type::object(vec![
+            ("city".into(), Type::String),
+            ("age".into(), Type::Integer),
+            ("segmentMembership".into(), Type::Any),
+        ]),
         event: Type::Any,
     };
     let inner = "54669488-03ab-4e0d-a694-37fe49e32be8";
     let both = format!("inSegment(\"{inner}\") and age > 3");
+    let as_field = format!("segmentMembership.get(\"ups\").get(\"{inner}\").status in [\"realized\", \"existing\"]");
+    let denied = format!("not (segmentMembership.ups.get(\"{inner}\").status = \"realized\")");
+    let other = format!("segmentMembership.get(\"other\").get(\"{inner}\").status = \"realized\"");
     for (query, method, references) in [
         ("city = \"Rome\"", "synchronous", vec![]),
         ("select e from xEvent where e.eventType = \"order\"", "batch", vec![]),
         (both.as_str(), "synchronous", vec![inner]),
+        (as_field.as_str(), "synchronous", vec![inner]),
+        (denied.as_str(), "synchronous", vec![inner]),
+        (other.as_str(), "synchronous", vec![]),
     ] {
         let (changes, _) =
             world.call(|docs, caller| create(docs, caller, &schema, &definition("a", query))).expect(query);

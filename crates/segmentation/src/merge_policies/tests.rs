@@ -113,7 +113,7 @@ fn bad_bodies_are_refused_by_name() {
         (json!([]), "body: must be a JSON object, is `[]`"),
         (with("id", json!("x")), "id: is given by the service; leave it out"),
         (with("colour", json!(1)), "colour: is not a supported member"),
-        (with("name", json!(" ")), "name: must have 1 to 255 characters, has 1"),
+        (with("name", json!(" ")), "name: must have something to see in it, is blank"),
         (with("imsOrgId", json!("other")), "imsOrgId: must be `O@AdobeOrg`, is `other`"),
         (with("schema", json!(null)), "schema: is required"),
         (
