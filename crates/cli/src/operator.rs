@@ -88,6 +88,11 @@ pub(crate) fn encode(text: &str) -> String {
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
+/// Of a reason that shows where it arose: one row of a list stays one line. `--output json` has all of it.
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 fn print(name: &str, answer: &Json) -> Result<(), String> {
     let rows = |member: &str| answer[member].as_array().cloned().unwrap_or_default();
     let cell = |row: &Json, member: &str| match &row[member] {
@@ -113,6 +118,14 @@ fn print(name: &str, answer: &Json) -> Result<(), String> {
                     l["dead"],
                     if l["balanced"] == true { "balanced" } else { "NOT BALANCED" },
                 ));
+                let failure = &flow["lastFailure"];
+                if !failure.is_null() {
+                    line(&format!("  last failure {}: {}", cell(failure, "at"), first_line(&cell(failure, "reason"))));
+                }
+                for call in flow["notTold"].as_array().into_iter().flatten() {
+                    let what = if call["audience"].is_null() { "this dataflow".into() } else { cell(call, "name") };
+                    line(&format!("  not told of {what}: {}", first_line(&cell(call, "error"))));
+                }
             }
         }
         "dead-letters" if answer.get("deadLetters").is_some() => {
@@ -122,7 +135,7 @@ fn print(name: &str, answer: &Json) -> Result<(), String> {
                     cell(&l, "id"),
                     cell(&l, "died"),
                     l["attempts"],
-                    cell(&l, "reason"),
+                    first_line(&cell(&l, "reason")),
                     l["identities"]
                 ));
             }

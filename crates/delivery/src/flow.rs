@@ -310,6 +310,7 @@ impl Flow {
             }
             Verdict::Failed(failure) => {
                 metrics.failures.add(failure.class);
+                metrics.last_failure = Some((now, failure.reason.clone()));
                 let retry = ended.target.destination.retry;
                 let wait = retry.next_wait_ms(attempts, &job.idempotency_key, failure.retry_after_ms);
                 match wait.filter(|_| failure.retry) {

@@ -1,6 +1,6 @@
 //! What delivery counts, per flow.
 
-use model::FlowNo;
+use model::{FlowNo, Timestamp};
 
 /// The state and the counters of one flow since start.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -27,6 +27,8 @@ pub struct FlowMetrics {
     pub dead: u64,
     /// Failed attempts by class.
     pub failures: Failures,
+    /// The newest of them: when, and why.
+    pub last_failure: Option<(Timestamp, String)>,
     /// Access tokens fetched.
     pub tokens_fetched: u64,
     /// From `created` to delivered, milliseconds of the clock.

@@ -12,7 +12,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::{get, post};
 use engine::{ChangeError, Ledger};
-use model::{Collection, FlowNo, Identity, PartitionNo, SandboxId, SmolStr};
+use model::{Collection, Doc, DocSet, FlowNo, Identity, PartitionNo, SandboxId, SmolStr};
 use serde_json::{Value as Json, json};
 
 /// Rows listed at once.
@@ -187,7 +187,8 @@ async fn flows_status(
 ) -> Result<Response, ApiError> {
     let metrics = app.delivery.metrics();
     let mut flows = Vec::new();
-    for (_, flow) in chosen_flows(&app, &query)? {
+    let docs = &app.current().docs;
+    for (sandbox, flow) in chosen_flows(&app, &query)? {
         let ledger = app.engine.ledger(flow.no).map_err(failed)?;
         let live = metrics.iter().find(|m| m.flow == flow.no);
         let quantile = |q| live.and_then(|m| m.latency_ms.quantile(q));
@@ -197,9 +198,29 @@ async fn flows_status(
             "latencyMs": { "p50": quantile(0.5), "p99": quantile(0.99) },
             "circuitOpen": live.is_some_and(|m| m.circuit_open),
             "inFlight": live.map_or(0, |m| m.in_flight),
+            "lastFailure": live.and_then(|m| m.last_failure.as_ref()).map(|(at, reason)| {
+                json!({ "at": at.to_string(), "reason": reason })
+            }),
+            "notTold": not_told(docs, sandbox, &flow.id),
         }));
     }
     Ok(ok(&json!({ "flows": flows })))
+}
+
+/// What the destination of a flow could not be told of: audiences that it is not exported to for that, or the flow
+/// itself (without an audience), each with what the last call came to (destination-sdk.md §7.4).
+fn not_told(docs: &DocSet, sandbox: SandboxId, flow: &str) -> Vec<Json> {
+    let of_flow = |doc: &Doc| doc.id.split_once('/').filter(|(id, _)| *id == flow).map(|(_, a)| a.to_owned());
+    let failed = docs.iter(sandbox, Collection::AudienceAlias).filter_map(|doc| {
+        let audience = of_flow(doc)?;
+        let error = doc.body["error"].as_str()?;
+        let name = docs.get(sandbox, Collection::Audience, &audience).map(|doc| doc.body["name"].clone());
+        Some(match audience.is_empty() {
+            true => json!({ "error": error }),
+            false => json!({ "audience": audience, "name": name, "error": error }),
+        })
+    });
+    failed.collect()
 }
 
 async fn dead_letters(

@@ -9,7 +9,7 @@ use crate::http::{Answer, Failure};
 use crate::metrics::Class;
 use crate::pace::Signal;
 use crate::port::Outbox;
-use destination::message::{self, GroupKey, Judgement, Slice};
+use destination::message::{self, GroupKey, Judgement, Slice, SliceOutcome};
 use model::FlowNo;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use reqwest::{Method, Request, StatusCode, Url};
@@ -29,6 +29,24 @@ pub(crate) enum Verdict {
     Failed(Failure),
     /// The templates failed on these profiles.
     Unsaid(String),
+}
+
+impl Verdict {
+    /// Why something of the shipment was not taken.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        match self {
+            Verdict::Failed(failure) => Some(&failure.reason),
+            Verdict::Unsaid(reason) => Some(reason),
+            Verdict::Judged { judgement, .. } => match judgement {
+                Judgement::AllDelivered => None,
+                Judgement::AllRetry { reason } | Judgement::AllRejected { reason, .. } => Some(reason),
+                Judgement::PerSlice(outcomes) => outcomes.iter().find_map(|outcome| match outcome {
+                    SliceOutcome::Delivered => None,
+                    SliceOutcome::Retry { reason } | SliceOutcome::Rejected { reason } => Some(reason.as_str()),
+                }),
+            },
+        }
+    }
 }
 
 /// A request and what became of it.

@@ -335,6 +335,9 @@ impl Flow {
                 Verdict::Failed(failure) => metrics.failures.add(failure.class),
                 Verdict::Unsaid(_) => metrics.failures.add(Class::Configuration),
             }
+            if let Some(reason) = verdict.trouble() {
+                metrics.last_failure = Some((now, reason.to_owned()));
+            }
         }
         // What the flow is told meanwhile holds for what is sent from now on.
         let is_over = self.target.is_none() || self.resuming;

@@ -121,6 +121,11 @@ fn what_the_partner_does_not_know_yet_waits() {
         || log(&scene),
         |log| log.contains("Partner lists") && log.contains("quota reached"),
     );
+    until(
+        "the operator reads them",
+        || scene.world.server.flows()[0]["notTold"].clone(),
+        |told| *told == json!([{ "audience": vips, "name": "vips", "error": "Partner lists quota reached" }]),
+    );
     scene.people(2..3, "Vip");
     scene.world.server.settle();
     assert!(scene.partner.calls("/in").is_empty());
@@ -137,6 +142,7 @@ fn what_the_partner_does_not_know_yet_waits() {
     };
     until("all members are exported", advance, |count| *count >= 3);
     scene.world.server.settle();
+    assert_eq!(scene.world.server.flows()[0]["notTold"], json!([]));
     let mut ids: Vec<String> = scene.entries("/in").iter().map(|entry| entry["ids"][0].to_string()).collect();
     ids.sort();
     ids.dedup();
