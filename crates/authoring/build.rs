@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
-    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
+    // Asked for when it runs: a build directory may serve several checkouts.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let catalog = manifest.join("../../catalog");
     println!("cargo::rerun-if-changed={}", catalog.display());
     println!("cargo::rerun-if-changed=build.rs");
     let mut text = String::from("&[\n");

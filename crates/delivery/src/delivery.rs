@@ -144,6 +144,14 @@ impl Delivery {
         handle.notify.notify_one();
     }
 
+    /// The account of a batching flow lets in again, as after a login: what waits is tried at once.
+    pub fn hurry(&self, flow: FlowNo) {
+        if let Some(handle) = self.flows.read().get(&flow) {
+            handle.control.lock().hurried += 1;
+            handle.notify.notify_one();
+        }
+    }
+
     /// Sends profiles of the target schema at once, past the outbox, and shows what came of it.
     pub async fn try_batching(
         &self,

@@ -43,6 +43,8 @@ pub(crate) struct Control {
     pub(crate) batching: Option<Arc<crate::batch::Target>>,
     /// How often the flow was disabled.
     pub(crate) disabled: u64,
+    /// How often what waits was to be tried at once; heeded where there are logins, by batching flows.
+    pub(crate) hurried: u64,
     /// Finish running attempts, then end.
     pub(crate) ending: bool,
 }

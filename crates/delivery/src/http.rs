@@ -1,7 +1,8 @@
 //! One HTTP request: the client, name resolution under the egress rules, and reading an answer.
 //!
 //! Always: redirects are not followed, no proxy is taken from the environment, an answer's body
-//! is read up to a limit, and reasons hold neither URLs nor header values.
+//! is read up to a limit, and reasons hold neither URLs nor header values. Answers are asked for as they are: nothing
+//! is decoded.
 
 use crate::egress::Egress;
 use crate::metrics::Class;
@@ -10,7 +11,7 @@ use crate::retry::retry_after_ms;
 use bytes::Bytes;
 use clock::Clock;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Request, Response, StatusCode};
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
@@ -65,7 +66,18 @@ pub(crate) fn client(egress: &Egress, lookup: Arc<dyn Lookup>) -> Result<Client,
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .user_agent(concat!("rivermouth/", env!("CARGO_PKG_VERSION")))
+        .default_headers(HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("identity"))]))
         .build()
+}
+
+/// How the body of an answer is encoded, if it is: then nobody here can read it.
+pub fn content_encoding(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get_all(CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let all: Vec<String> =
+        named.flat_map(|text| text.split(',')).map(|name| name.trim().to_ascii_lowercase()).collect();
+    let encoded: Vec<String> = all.into_iter().filter(|name| !matches!(name.as_str(), "" | "identity")).collect();
+    let shown: String = encoded.join(", ").chars().filter(|c| !c.is_control()).take(60).collect();
+    (!shown.is_empty()).then_some(shown)
 }
 
 /// Sends a request; `timeout` bounds everything up to the head of the answer, and the reading of

@@ -43,7 +43,7 @@ pub use batch::{Access, AccessFuture, Authorize, Batching, Call, Refusal, Trial}
 pub use delivery::{Delivery, Settings, StartError};
 pub use destination::{Auth, CredentialStyle, Destination, Secret, TIMEOUT};
 pub use egress::{Egress, Exception};
-pub use http::{Answer, tls_config};
+pub use http::{Answer, content_encoding, tls_config};
 pub use metrics::{Failures, FlowMetrics, Histogram};
 pub use oauth::{ERROR_CODES, usable_until};
 pub use port::{BatchRecord, Export, ExportKey, Outbox, Outcome, ProfileExport};

@@ -4,6 +4,7 @@
 //! for. Out: how long to wait, or that it is over. Pure.
 
 use model::Timestamp;
+use std::time::UNIX_EPOCH;
 
 /// The longest wait that a destination can ask for.
 pub const RETRY_AFTER_MAX_MS: i64 = model::time::DAY_MS;
@@ -54,12 +55,15 @@ impl RetryPolicy {
         })
     }
 
-    /// The wait with jitter (up to 10 % more, drawn from the export's id so that a test can tell),
-    /// or what the destination asked for if that is longer.
+    /// The wait, or what the destination asked for if that is longer. Our own has jitter (up to 10 % more, drawn
+    /// from the export's id so that a test can tell); the documented ones are kept to the letter.
     pub fn next_wait_ms(self, attempts: u32, id: &[u8; 16], retry_after_ms: Option<i64>) -> Option<i64> {
         let wait = self.wait_ms(attempts)?;
-        let jittered = wait + jitter(wait / 10, attempts, id);
-        Some(jittered.max(retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MAX_MS)))
+        let wait = match self {
+            RetryPolicy::Default => wait + jitter(wait / 10, attempts, id),
+            RetryPolicy::Aep | RetryPolicy::AepBestEffort | RetryPolicy::AepConfigurable => wait,
+        };
+        Some(wait.max(retry_after_ms.unwrap_or(0).min(RETRY_AFTER_MAX_MS)))
     }
 }
 
@@ -72,15 +76,24 @@ fn jitter(span: i64, attempts: u32, id: &[u8; 16]) -> i64 {
     ((u128::from(hash ^ (hash >> 29)) * (span as u128 + 1)) >> 64) as i64
 }
 
-/// Reads `Retry-After`: seconds or an HTTP date. What cannot be read counts as absent.
+/// Reads `Retry-After`: seconds, or an HTTP date in any of its three forms (RFC 9110, section 5.6.7). What cannot be
+/// read counts as absent.
 pub(crate) fn retry_after_ms(text: &str, now: Timestamp) -> Option<i64> {
     let text = text.trim();
     if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
         let seconds = text.parse::<i64>().unwrap_or(i64::MAX);
         return Some(seconds.saturating_mul(1000).min(RETRY_AFTER_MAX_MS));
     }
-    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_millisecond();
-    Some((date - now.0).clamp(0, RETRY_AFTER_MAX_MS))
+    let date = http_date(text)?;
+    Some(date.saturating_sub(now.0).clamp(0, RETRY_AFTER_MAX_MS))
+}
+
+/// Milliseconds since 1970. Zones by their offset, as in mail, are read too.
+fn http_date(text: &str) -> Option<i64> {
+    match httpdate::parse_http_date(text) {
+        Ok(date) => i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok(),
+        Err(_) => Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_millisecond()),
+    }
 }
 
 #[cfg(test)]
@@ -97,20 +110,40 @@ mod tests {
 
     #[test]
     fn jitter_adds_up_to_a_tenth_and_differs_between_exports() {
-        let waits: Vec<i64> = (0..=255u8).filter_map(|n| RetryPolicy::Aep.next_wait_ms(1, &[n; 16], None)).collect();
-        assert!(waits.iter().all(|w| (10_000..=11_000).contains(w)));
-        assert!(waits.iter().any(|w| *w < 10_200) && waits.iter().any(|w| *w > 10_800));
+        let wait = |n| RetryPolicy::Default.next_wait_ms(2, &[n; 16], None);
+        let waits: Vec<i64> = (0..=255u8).filter_map(wait).collect();
+        assert!(waits.iter().all(|w| (22_120..=24_332).contains(w)));
+        assert!(waits.iter().any(|w| *w < 22_500) && waits.iter().any(|w| *w > 24_000));
+    }
+
+    #[test]
+    fn documented_waits_are_kept_to_the_letter() {
+        for (policy, waits) in [
+            (RetryPolicy::Aep, &[10_000, 60_000][..]),
+            (RetryPolicy::AepBestEffort, &[15_000, 30_000]),
+            (RetryPolicy::AepConfigurable, &[1_800_000; 48]),
+        ] {
+            for id in [[0; 16], [7; 16], [255; 16]] {
+                let given: Vec<i64> = (1..99).filter_map(|n| policy.next_wait_ms(n, &id, None)).collect();
+                assert_eq!(given, waits, "{policy:?}");
+            }
+        }
         assert_eq!(RetryPolicy::Aep.next_wait_ms(2, &[1; 16], Some(90_000)), Some(90_000));
         assert_eq!(RetryPolicy::Aep.next_wait_ms(3, &[1; 16], Some(90_000)), None);
     }
 
     #[test]
-    fn retry_after_is_seconds_or_a_date() {
+    fn retry_after_is_seconds_or_a_date_in_any_form() {
         let now = Timestamp::parse("2026-03-18T10:00:00Z").expect("valid");
         assert_eq!(retry_after_ms("120", now), Some(120_000));
         assert_eq!(retry_after_ms(" 99999999999999999999 ", now), Some(RETRY_AFTER_MAX_MS));
         assert_eq!(retry_after_ms("Wed, 18 Mar 2026 10:00:30 GMT", now), Some(30_000));
         assert_eq!(retry_after_ms("Wed, 18 Mar 2026 09:00:00 GMT", now), Some(0));
+        assert_eq!(retry_after_ms("Wednesday, 18-Mar-26 10:00:30 GMT", now), Some(30_000));
+        assert_eq!(retry_after_ms("Wed Mar 18 10:00:30 2026", now), Some(30_000));
+        assert_eq!(retry_after_ms("Sun Nov  6 08:49:37 1994", now), Some(0));
+        assert_eq!(retry_after_ms("Wed, 18 Mar 2026 11:00:30 +0100", now), Some(30_000));
+        assert_eq!(retry_after_ms("Wed, 32 Mar 2026 10:00:30 GMT", now), None);
         assert_eq!(retry_after_ms("soon", now), None);
         assert_eq!(retry_after_ms("", now), None);
     }

@@ -14,6 +14,8 @@ use url::Url;
 
 const KIND: Collection = Collection::BaseConnection;
 pub(crate) const REDACTED: &str = "<redacted>";
+/// The way to authenticate with a fixed token, by its name in every connection spec that offers it.
+const BEARER: &str = "Bearer token";
 /// Where the tokens of an account lie in its document, sealed. They go when the account changes.
 pub const TOKENS: &str = "_tokens";
 
@@ -170,6 +172,11 @@ fn auth(spec: &Json, given: &Json, outside: &Outside<'_>) -> Result<Option<Json>
     if let Some(url) = params["accessTokenUrl"].as_str() {
         check_token_url(url, outside)?;
     }
+    if auth_spec["name"] == BEARER
+        && let Some(token) = params["token"].as_str()
+    {
+        check_header_text("auth.params.token", token)?;
+    }
     let mut params = params;
     for name in specs::secrets(&auth_spec["spec"]) {
         if let Some(secret) = params[name].as_str() {
@@ -206,6 +213,16 @@ fn canonical_names(spec: &Json, params: &Map<String, Json>) -> Result<Map<String
         }
     }
     Ok(out)
+}
+
+/// Refuses a secret that cannot stand in the header that it is for. The secret itself is not told.
+fn check_header_text(at: &str, secret: &str) -> Result<()> {
+    let stands = secret.bytes().all(|b| matches!(b, b' '..=b'~')) && secret.trim_matches(' ') == secret;
+    if stands {
+        return Ok(());
+    }
+    let rule = "must stand in an HTTP header: printable ASCII characters, no line breaks, no blank at either end";
+    Err(Error::invalid(format!("{at} {rule}")))
 }
 
 fn check_token_url(text: &str, outside: &Outside<'_>) -> Result<()> {

@@ -111,7 +111,9 @@ pub async fn call(
     let values = validated(template, rest, context, account).map_err(said)?;
     let call = Call { rest, context, account, values };
     let reply = call.exchange(line).await.map_err(said)?;
-    let answer = call.judge(&reply).map_err(said)?;
+    let mut answer = call.judge(&reply).map_err(said)?;
+    // A list or a map is no id, even if a template prints it.
+    answer.fields.retain(|(name, value)| name != EXTERNAL_AUDIENCE_ID || !is_compound(value));
     if event == Event::Create && call.promises_id() && answer.external_audience_id().is_none() {
         let message = format!("the answer (status {}) gives no {EXTERNAL_AUDIENCE_ID}", reply.status);
         return Err(Failed { status: Some(reply.status), ..Failed::settings(message) }.by(&template.name));
@@ -311,6 +313,13 @@ impl Call<'_> {
 /// Lists and maps print as JSON here: the texts go into JSON, and `root` shows the answer as it came.
 fn visible(names: Map<String, Json>) -> pebble::Value {
     pebble::Value::from(&Json::Object(names)).json()
+}
+
+/// Whether a text is a list or a map as templates print them, escaped or not.
+fn is_compound(text: &str) -> bool {
+    text.starts_with(['{', '['])
+        && serde_json::from_str::<Json>(&text.replace("&quot;", "\"").replace("&amp;", "&"))
+            .is_ok_and(|value| value.is_array() || value.is_object())
 }
 
 /// The longest message of a receiving system that is passed on.

@@ -42,6 +42,16 @@ impl Destinations {
         Destinations { keyring, delivery, retry_aep, catalogs, sdk, known: Mutex::default() }
     }
 
+    /// Somebody logged in for a base connection: what waits for that is tried at once.
+    pub(super) fn logged_in(&self, base_connection_id: &str) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for (flow, held) in known.iter() {
+            if matches!(held, Known::Sdk(held) if held.0.base_connection_id == base_connection_id) {
+                self.delivery.hurry(*flow);
+            }
+        }
+    }
+
     /// Takes over what changed.
     pub(super) fn apply(&self, current: &Current) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);

@@ -83,7 +83,7 @@ impl Server {
         let sdk = Sdk::new(keyring.clone(), Accounts::new(engine.clone(), keyring.clone()), line);
         let audiences = AudienceKeeper::new(engine.clone(), sdk.clone(), catalogs.clone(), settings.clock.clone());
         let audiences = Arc::new(audiences);
-        follow_plans(&engine, &settings, &keyring, &delivery, &catalogs, &sdk, &audiences);
+        let logged_in = follow_plans(&engine, &settings, &keyring, &delivery, &catalogs, &sdk, &audiences);
         let (shutdown, stopped) = watch::channel(false);
         let keeper = Arc::new(Keeper::new(log, store.clone(), directory.root()));
         keeper.clone().spawn(settings.snapshot_minutes, stopped.clone());
@@ -104,7 +104,7 @@ impl Server {
             delivery: delivery.clone(),
             instance_test: instance_test(&engine, &sdk, &catalogs, &delivery),
             live_lists: live_lists(&engine, &sdk, &catalogs),
-            logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), audiences, &url)),
+            logins: Arc::new(ConnectionLogins::new(engine.clone(), sdk.clone(), catalogs.clone(), logged_in, &url)),
             insight: Arc::new(InsightRoom::new(engine.clone(), settings.clock.clone(), catalogs.clone())),
             catalogs,
             previews: Arc::new(segmentation::PreviewRoom::new(engine.clone(), settings.clock.clone())),
@@ -168,7 +168,7 @@ impl Server {
     }
 }
 
-/// Keeps destinations, and what receivers are told of, equal to the newest plan.
+/// Keeps destinations, and what receivers are told of, equal to the newest plan. Out: what goes on after a login.
 fn follow_plans(
     engine: &Engine,
     settings: &Settings,
@@ -177,15 +177,20 @@ fn follow_plans(
     catalogs: &Arc<Catalogs>,
     sdk: &Sdk,
     audiences: &Arc<AudienceKeeper>,
-) {
+) -> Arc<sdk::LoggedIn> {
     let destinations =
         Destinations::new(keyring.clone(), delivery.clone(), settings.retry_aep, catalogs.clone(), sdk.clone());
+    let (destinations, audiences) = (Arc::new(destinations), audiences.clone());
     destinations.apply(&engine.control().current());
-    let audiences = audiences.clone();
+    let (followed, woken) = (destinations.clone(), audiences.clone());
     engine.control().on_change(Box::new(move |current| {
-        destinations.apply(current);
-        audiences.wake();
+        followed.apply(current);
+        woken.wake();
     }));
+    Arc::new(move |base_connection| {
+        audiences.wake();
+        destinations.logged_in(base_connection);
+    })
 }
 
 fn instance_test(

@@ -5,7 +5,7 @@
 
 use super::gather::Shipment;
 use super::target::{Access, Refusal, Target};
-use crate::http::{Answer, Failure};
+use crate::http::{self, Answer, Failure};
 use crate::metrics::Class;
 use crate::pace::Signal;
 use crate::port::Outbox;
@@ -214,7 +214,13 @@ fn build(request: message::Request, id: [u8; 16], access: &Access) -> Result<Req
 fn judge(target: &Target, answer: &Answer, slices: &[&Slice]) -> Verdict {
     let code = answer.status.as_u16();
     let read = message::Answer { status: code, body: &answer.body };
-    let judgement = target.batching.instance.judge(&read, slices, target.statuses());
+    let mut judgement = target.batching.instance.judge(&read, slices, target.statuses());
+    // What cannot be read as declared, perhaps for that.
+    if let (Judgement::AllRetry { reason }, Some(encoding), true) =
+        (&mut judgement, http::content_encoding(&answer.headers), answer.status.is_success())
+    {
+        *reason = format!("{reason}; the body is encoded as {encoding}, which was not asked for");
+    }
     let class = match code {
         200..300 => None,
         429 => Some(Class::Throttled),

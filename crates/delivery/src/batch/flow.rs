@@ -39,6 +39,8 @@ struct Attempt {
     ticket: Ticket,
     target: Arc<Target>,
     verdict: Verdict,
+    /// How often the flow had been hurried when it started.
+    hurried: u64,
     took_us: u64,
     /// Whether [`Event::Sent`] came before.
     sent: bool,
@@ -67,6 +69,7 @@ struct Flow {
     target: Option<Arc<Target>>,
     tokens_before: u64,
     disabled: u64,
+    hurried: u64,
     ending: bool,
     /// What was forgotten is to be read again once nothing runs: what runs may be earlier.
     resuming: bool,
@@ -99,6 +102,7 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
         target: None,
         tokens_before: 0,
         disabled: 0,
+        hurried: 0,
         ending: false,
         resuming: false,
         running: 0,
@@ -134,11 +138,14 @@ pub(crate) async fn run(handle: Arc<Handle>, room: Room) {
 impl Flow {
     /// Follows what the flow was told since the last turn.
     fn obey(&mut self) {
-        let (target, disabled, ending) = {
+        let (target, disabled, hurried, ending) = {
             let control = self.handle.control.lock();
-            (control.batching.clone(), control.disabled, control.ending)
+            (control.batching.clone(), control.disabled, control.hurried, control.ending)
         };
         self.ending = ending;
+        if std::mem::replace(&mut self.hurried, hurried) != hurried {
+            self.gather.hurry();
+        }
         let was_disabled = std::mem::replace(&mut self.disabled, disabled) != disabled;
         if let (Some(old), Some(new)) = (&self.target, &target)
             && Arc::ptr_eq(old, new)
@@ -241,7 +248,8 @@ impl Flow {
             self.running += 1;
             self.making += 1;
             let running = Some((parcel, ticket, target.clone()));
-            let guard = Guard { events: self.events.clone(), running, sent: OnceLock::new() };
+            let (events, hurried) = (self.events.clone(), self.hurried);
+            let guard = Guard { events, running, hurried, sent: OnceLock::new() };
             tokio::spawn(guard.attempt(self.room.outbox.clone(), self.handle.flow));
         }
     }
@@ -315,7 +323,7 @@ impl Flow {
     fn ended(&mut self, attempt: Attempt) {
         self.running -= 1;
         let now = self.room.clock.now();
-        let Attempt { parcel, ticket, target, verdict, took_us, sent } = attempt;
+        let Attempt { parcel, ticket, target, verdict, hurried, took_us, sent } = attempt;
         self.making -= usize::from(!sent);
         let signal = match &verdict {
             Verdict::Judged { signal, .. } => *signal,
@@ -341,8 +349,13 @@ impl Flow {
         }
         // What the flow is told meanwhile holds for what is sent from now on.
         let is_over = self.target.is_none() || self.resuming;
+        let was_shut_out = matches!(&verdict, Verdict::Failed(failure) if failure.class == Class::Token);
         let ended = decide(&target, &parcel, verdict, now, is_over);
         self.gather.ended(parcel.id, ended, true);
+        // It was refused by the account as it was before.
+        if was_shut_out && hurried != self.hurried {
+            self.gather.hurry();
+        }
     }
 
     /// Takes outcomes from the gather, reports them, and stages what waited for them. Whether there were any.
@@ -467,6 +480,7 @@ fn decide(target: &Target, parcel: &Parcel, verdict: Verdict, now: Timestamp, is
 struct Guard {
     events: mpsc::UnboundedSender<Event>,
     running: Option<(Parcel, Ticket, Arc<Target>)>,
+    hurried: u64,
     /// When the request was on its way.
     sent: OnceLock<Instant>,
 }
@@ -494,7 +508,8 @@ impl Guard {
             let took_us = self.sent.get().map_or(0, |sent| sent.elapsed().as_micros() as u64);
             let sent = self.sent.get().is_some();
             // No listener: the flow was dropped.
-            let _ = self.events.send(Event::Ended(Attempt { parcel, ticket, target, verdict, took_us, sent }));
+            let hurried = self.hurried;
+            let _ = self.events.send(Event::Ended(Attempt { parcel, ticket, target, verdict, hurried, took_us, sent }));
         }
     }
 }

@@ -149,7 +149,14 @@ fn outside(field: &CustomerDataField, value: &Json, choices: &[String]) -> Optio
         return None;
     }
     let names: Vec<&str> = choices.iter().map(String::as_str).take(20).collect();
-    Some(if field.secret { "is no value of its list".to_owned() } else { not_among(&text, &names) })
+    Some(match (names.as_slice(), field.secret) {
+        ([], secret) => {
+            let given = if secret { String::new() } else { format!("; given {}", shown(value)) };
+            format!("must be a value of the destination's list, which is empty now{given}")
+        }
+        (_, true) => "is no value of its list".to_owned(),
+        (names, false) => not_among(&text, names),
+    })
 }
 
 fn mismatch(field: &CustomerDataField, value: &Json) -> Option<String> {

@@ -2,6 +2,9 @@
 
 use super::*;
 
+const UNFIT: &str = "auth.params.token must stand in an HTTP header: printable ASCII characters, no line breaks, \
+                     no blank at either end";
+
 #[test]
 fn base_connections_are_checked_against_the_auth_spec() {
     let with = |member: &str, value: Json| {
@@ -88,6 +91,18 @@ fn base_connections_are_checked_against_the_auth_spec() {
 }
 
 #[test]
+fn a_token_has_to_stand_in_a_header() {
+    let with = |token: &str| account("Bearer token", json!({ "token": token }));
+    for unfit in ["\n", "\r\nX: y", "\t", " ", "\u{e4}", "\u{7f}", "\u{0}"] {
+        refused(World::new().base(&with(&format!("s3cr3t-token{unfit}"))), "1425-400", UNFIT);
+        refused(World::new().base(&with(&format!("{unfit}s3cr3t-token"))), "1425-400", UNFIT);
+    }
+    let mut world = World::new();
+    let id = world.base(&with("s3cr3t-token: +/=~!\"\\{}"));
+    world.id_of(id);
+}
+
+#[test]
 fn secrets_are_sealed_and_never_shown() {
     let mut world = World::new();
     let older = json!({
@@ -158,6 +173,11 @@ fn base_connections_are_patched() {
             "path \"/auth/params/token\" cannot be patched; known: /name, /description, /auth/params",
         ),
         (json!([{ "op": "remove", "path": "/auth/params" }]), "1425-400", "auth.params.token is missing"),
+        (
+            json!([{ "op": "replace", "path": "/auth/params", "value": { "token": "s3cr3t-token\r\nX: y" } }]),
+            "1425-400",
+            UNFIT,
+        ),
         (json!([{ "op": "remove", "path": "/name" }]), "1455-400", "name is missing"),
         (json!([]), "1405-400", "the body must hold at least one patch operation"),
         (json!({ "op": "add" }), "1425-400", "the body must be an array of patch operations"),

@@ -10,7 +10,7 @@ use super::answer;
 use super::set::TokenSet;
 use crate::context::context;
 use crate::draft::{Draft, basic_header};
-use crate::failure::worth_retrying;
+use crate::failure::{Again, worth_retrying};
 use crate::select::{kind, text};
 use crate::{Failure, Line};
 use delivery::{Reply, Secret};
@@ -115,7 +115,7 @@ impl Grant {
     pub async fn exchange(&self, line: &Line, code: &str, redirect_uri: &str) -> Result<TokenSet, Failure> {
         let reply = ask(line, self.exchange_draft(code, redirect_uri)?).await?;
         if !(200..300).contains(&reply.status) {
-            return Err(Failure::refusal(&reply));
+            return Err(Failure::refusal(&reply, false));
         }
         self.read(line, &reply, None)
     }
@@ -145,7 +145,7 @@ impl Grant {
             if (200..300).contains(&reply.status) {
                 return self.read(line, &reply, refresh.as_ref());
             }
-            let failure = Failure::refusal(&reply);
+            let failure = Failure::refusal(&reply, self.needs_login());
             if worth_retrying(reply.status) {
                 return Err(failure);
             }
@@ -182,7 +182,7 @@ impl Grant {
             }
             Some(_) => "the access token is no longer good and the destination has no refreshTokenUrl",
         };
-        Failure { refused: true, ..Failure::settings(format!("{why}: log in at the destination")) }
+        Failure { again: Again::AfterLogin, ..Failure::settings(format!("{why}: log in at the destination")) }
     }
 
     fn templated(&self, old: Option<&TokenSet>) -> Result<Draft, Failure> {

@@ -4,10 +4,12 @@
 //!
 //! Always: one request to the token endpoint at a time; who waited for it shares its result; a fetch that has begun
 //! is carried to its end even if nobody waits any more, since it may have used up a refresh token; new refresh tokens
-//! are kept by the sink before the access token is used; once the grant is refused nobody asks until the account changes.
+//! are kept by the sink before the access token is used. After a refusal nobody asks for a pause, which grows with each
+//! further one and is told as what to wait for; where only a login helps, nobody asks until there is one.
 
 use super::grant::Grant;
 use super::set::TokenSet;
+use crate::failure::Again;
 use crate::{Failure, Line};
 use delivery::Secret;
 use model::Timestamp;
@@ -17,8 +19,9 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// How long a final failure that another answer could mend is repeated without asking.
-const HOLD_MS: i64 = 60_000;
+/// The first pause after a refusal, and the longest: a bad secret does not hammer the endpoint, and a mended one is
+/// found out soon. The first is shorter than the first wait of any retry policy.
+const PAUSE_MS: (i64, i64) = (4_000, 300_000);
 
 /// Takes what has to be kept between starts; the future ends once it is kept.
 pub type Sink = Arc<dyn Fn(TokenSet) -> Keeping + Send + Sync>;
@@ -59,6 +62,8 @@ struct Held {
     last_failure: Option<Failure>,
     /// Until when the last failure is repeated without asking; for ever is `Timestamp(i64::MAX)`.
     hold_until: Option<Timestamp>,
+    /// Refusals in a row.
+    refusals: u32,
 }
 
 impl Tokens {
@@ -149,10 +154,7 @@ impl Inner {
                 held.take(new);
                 held.access().ok_or_else(|| Failure::settings("there is no token"))
             }
-            Err(failure) => {
-                self.held.lock().fail(&failure, line.wire.clock().now());
-                Err(failure)
-            }
+            Err(failure) => Err(self.held.lock().fail(failure, line.wire.clock().now())),
         }
     }
 
@@ -181,8 +183,10 @@ impl Held {
     }
 
     fn repeated(&self, now: Timestamp) -> Option<Failure> {
-        let until = self.hold_until?;
-        if now < until { self.last_failure.clone() } else { None }
+        let until = self.hold_until.filter(|until| now < *until)?;
+        let failure = self.last_failure.clone()?;
+        let left = (until.0 != i64::MAX).then(|| until.0.saturating_sub(now.0));
+        Some(Failure { retry_after_ms: left.or(failure.retry_after_ms), ..failure })
     }
 
     fn take(&mut self, set: TokenSet) {
@@ -190,16 +194,25 @@ impl Held {
         self.number += 1;
         self.last_failure = None;
         self.hold_until = None;
+        self.refusals = 0;
     }
 
-    fn fail(&mut self, failure: &Failure, now: Timestamp) {
+    /// Notes a failure, and gives it with the pause that follows it.
+    fn fail(&mut self, failure: Failure, now: Timestamp) -> Failure {
         self.failures += 1;
-        self.hold_until = match (failure.refused, failure.retry) {
-            (true, _) => Some(Timestamp(i64::MAX)),
-            (false, false) => Some(Timestamp(now.0.saturating_add(HOLD_MS))),
-            (false, true) => None,
+        let (first, longest) = PAUSE_MS;
+        let (hold_until, retry_after_ms) = match failure.again {
+            Again::AtOnce => (None, failure.retry_after_ms),
+            Again::AfterLogin => (Some(Timestamp(i64::MAX)), None),
+            Again::Later => {
+                let pause = (first << self.refusals.min(10)).min(longest).max(failure.retry_after_ms.unwrap_or(0));
+                self.refusals = self.refusals.saturating_add(1);
+                (Some(Timestamp(now.0.saturating_add(pause))), Some(pause))
+            }
         };
-        self.last_failure = Some(failure.clone());
+        let failure = Failure { retry_after_ms, ..failure };
+        (self.hold_until, self.last_failure) = (hold_until, Some(failure.clone()));
+        failure
     }
 }
 

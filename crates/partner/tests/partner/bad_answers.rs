@@ -42,7 +42,7 @@ async fn garbage_is_told_and_never_repeated() {
         (
             json!({"status": 400, "body": r#"{"error":"invalid_scope","error_description":"hush-token"}"#}),
             "status 400 (invalid_scope)",
-            false,
+            true,
         ),
         (json!({"reset": true}), "", true),
     ] {
@@ -56,18 +56,44 @@ async fn garbage_is_told_and_never_repeated() {
 }
 
 #[tokio::test]
-async fn a_refused_grant_is_final_until_the_account_changes() {
-    let refusal = json!({"status": 400, "body": r#"{"error":"invalid_grant"}"#});
-    let world = World::scripted(&[refusal, answers(json!({"access_token": "a"}))]).await;
+async fn a_refused_grant_is_asked_again_after_a_pause_that_grows() {
+    for (status, body) in
+        [(401, r#"{"error":"invalid_client"}"#), (400, r#"{"error":"invalid_grant"}"#), (401, "hush"), (404, "")]
+    {
+        let refusal = json!({"status": status, "body": body, "repeat": 12});
+        let world = World::scripted(&[refusal, answers(json!({"access_token": "a"}))]).await;
+        let tokens = world.tokens(oauth("http://receiver/t"), json!({}));
+        let mut pauses = Vec::new();
+        for asked in 1..=12 {
+            let refused = tokens.access(&world.line, None).await.expect_err("refused");
+            assert!(refused.message.starts_with(&format!("token endpoint: status {status}")) && refused.retry);
+            let pause = refused.retry_after_ms.expect("it says when to come again");
+            // Whoever comes before is told the same without a request, and what is left of the pause.
+            world.advance(pause - 1);
+            let early = tokens.access(&world.line, None).await.expect_err("refused");
+            assert_eq!((early.retry_after_ms, early.message), (Some(1), refused.message));
+            assert_eq!(world.came().len(), asked);
+            pauses.push(pause);
+            world.advance(1);
+        }
+        assert_eq!(pauses[..8], [4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000], "{status}");
+        assert!(pauses[8..].iter().all(|pause| *pause == 300_000), "{pauses:?}");
+        tokens.access(&world.line, None).await.expect("it was mended");
+    }
+}
+
+#[tokio::test]
+async fn a_pause_is_of_one_account_and_ends_with_it() {
+    let refusal = json!({"status": 401, "body": r#"{"error":"invalid_client"}"#, "retry_after": 900});
+    let world = World::scripted(&[refusal, answers(json!({"access_token": "a", "expires_in": 60}))]).await;
     let tokens = world.tokens(oauth("http://receiver/t"), json!({}));
     for _ in 0..3 {
-        let failure = tokens.access(&world.line, None).await.expect_err("refused");
-        assert_eq!((failure.message.as_str(), failure.retry), ("token endpoint: status 400 (invalid_grant)", false));
-        world.advance(86_400_000);
+        let refused = tokens.access(&world.line, None).await.expect_err("refused");
+        assert_eq!(refused.retry_after_ms, Some(900_000), "what the endpoint asks for, if that is longer");
     }
-    assert_eq!(world.came().len(), 1, "nobody asks again");
+    assert_eq!(world.came().len(), 1);
     let changed = world.tokens(oauth("http://receiver/t"), json!({}));
-    changed.access(&world.line, None).await.expect("a new account asks anew");
+    changed.access(&world.line, None).await.expect("a changed account asks at once");
 }
 
 #[tokio::test]
@@ -107,6 +133,10 @@ async fn a_wrong_content_type_and_an_endless_body() {
         (
             "HTTP/1.1 200 OK\nContent-Type: text/html; charset=x\nContent-Length: 6\n\n<html>",
             "token endpoint: the answer is no JSON (text/html, 6 bytes)",
+        ),
+        (
+            "HTTP/1.1 200 OK\nContent-Type: application/json\nContent-Encoding: gzip\nContent-Length: 6\n\n\u{1f}\u{b}abcd",
+            "token endpoint: the answer is no JSON (application/json, encoded as gzip although that was not asked for, 6",
         ),
         ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", "token endpoint: the answer is no JSON (no content type, 0 bytes)"),
         ("HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n", "token endpoint: the answer is longer than 1048576 bytes"),

@@ -27,6 +27,7 @@ async fn a_login_gives_tokens_that_are_refreshed() {
         answers(json!({"access_token": "a1", "refresh_token": "r1", "expires_in": 3600})),
         answers(json!({"access_token": "a2", "refresh_token": "r2", "expires_in": 3600})),
         answers(json!({"access_token": "a3", "expires_in": 3600})),
+        json!({"status": 401, "body": r#"{"error":"invalid_client"}"#}),
         json!({"status": 400, "body": r#"{"error":"invalid_grant"}"#}),
     ])
     .await;
@@ -64,9 +65,17 @@ async fn a_login_gives_tokens_that_are_refreshed() {
     assert_eq!((&forms[1], &forms[2]), (&pairs(&refresh("r1")), &pairs(&refresh("r2"))));
     // The second refresh token stays, since the third answer had none.
     world.advance(3_540_000);
-    let failure = tokens.access(&world.line, None).await.expect_err("revoked");
-    assert_eq!((failure.message.as_str(), failure.retry), ("token endpoint: status 400 (invalid_grant)", false));
+    // A fault of the client can be mended without a person, a refused refresh token cannot.
+    let failure = tokens.access(&world.line, None).await.expect_err("refused");
+    assert_eq!((failure.message.as_str(), failure.retry), ("token endpoint: status 401 (invalid_client)", true));
     assert_eq!(world.forms()[3], pairs(&refresh("r2")));
+    world.advance(4_000);
+    for _ in 0..3 {
+        let failure = tokens.access(&world.line, None).await.expect_err("revoked");
+        assert_eq!((failure.message.as_str(), failure.retry), ("token endpoint: status 400 (invalid_grant)", false));
+        assert_eq!((world.forms().len(), &world.forms()[4]), (5, &pairs(&refresh("r2"))), "nobody asks again");
+        world.advance(86_400_000);
+    }
 }
 
 #[tokio::test]

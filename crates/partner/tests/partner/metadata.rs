@@ -65,6 +65,7 @@ async fn create_as_in_the_worked_case() {
     assert_eq!((came.method.as_str(), came.path.as_str()), ("POST", "/v3/A7/lists"));
     assert_eq!(came.body, json!({"title": "Harbor \"visitors\"", "ref": "seg-harbor", "days": 30}));
     assert_eq!(came.headers["content-type"], "application/json");
+    assert_eq!(came.headers["accept-encoding"], "identity", "nothing is decoded here");
     assert!(came.headers.contains_key("authorization"), "the account lets it in");
     for (message, retry, status) in [
         ("Lumen lists quota reached", false, 400),
@@ -76,6 +77,37 @@ async fn create_as_in_the_worked_case() {
     }
     assert_eq!(run(&world, &lumen(), Event::Delete, &account).await, Ok(None), "the template has no such event");
     assert_eq!(world.came().len(), 4);
+}
+
+/// An id is one scalar: what else there is would end up in addresses and messages.
+#[tokio::test]
+async fn only_a_scalar_is_an_id() {
+    for (id, given) in [
+        (json!("ZX-9"), Some("ZX-9")),
+        (json!(12), Some("12")),
+        (json!(true), Some("true")),
+        (json!("{3F25-04E0}"), Some("{3F25-04E0}")),
+        (json!({"a": 1}), None),
+        (json!([1, "x"]), None),
+        (json!([]), None),
+        (json!({}), None),
+        (json!(""), None),
+        (json!("  "), None),
+        (json!(null), None),
+    ] {
+        for template in ["{{body.id}}", "{{ body.id | raw }}", "{{ body.id | escape }}", "{{{body.id}}}"] {
+            let world = World::scripted(&[answers(json!({"id": id}))]).await;
+            let mut json = lumen();
+            json["metadataTemplate"]["create"]["responseFields"][0]["value"] = template.into();
+            match (run(&world, &json, Event::Create, &Account::None).await, given) {
+                (Ok(Some(answer)), Some(given)) => assert_eq!(answer.external_audience_id(), Some(given)),
+                (Err(error), None) => {
+                    assert_eq!(error.message, "Lumen lists the answer (status 200) gives no externalAudienceId");
+                }
+                (other, _) => panic!("{id} by {template}: {other:?}"),
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -107,6 +139,7 @@ async fn all_macros_have_values() {
         "headers": [
             {"header": "Authorization", "value": "Own {{authData.token}}"},
             {"header": "Content-Type", "value": "application/vnd.lumen+json"},
+            {"header": "Accept-Encoding", "value": "br"},
         ],
         "requestBody": {"json": {
             "facts": ["{{destination.name}}", "{{destination.imsOrgId}}", "{{destination.sandboxName}}"],
@@ -129,6 +162,7 @@ async fn all_macros_have_values() {
     let answer = run(&world, &json, Event::CreateDestination, &bearer("t-1")).await.expect("done").expect("an event");
     let fields: Vec<(&str, &str)> = answer.fields.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
     let root = r#"{"id":5,"message":"hi","list":[1]}"#;
+    assert_eq!(world.came()[0].headers["accept-encoding"], "br", "a template says otherwise");
     assert_eq!(fields, [("request", "rq-7"), ("root", root), ("id", "5"), ("message", "hi")]);
     let came = &world.came()[0];
     assert_eq!(

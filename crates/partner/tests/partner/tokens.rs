@@ -298,10 +298,10 @@ async fn a_validation_that_fails_keeps_the_token_out_and_its_text_secret() {
             (failure.message.as_str(), failure.retry),
             (format!("token endpoint: the answer {told}").as_str(), false)
         );
-        // It is not asked again at once, but after a minute.
+        // It is not asked again at once, but after the pause.
         tokens.access(&world.line, None).await.expect_err("held");
         assert_eq!(world.came().len(), 1);
-        world.advance(60_000);
+        world.advance(4_000);
         tokens.access(&world.line, None).await.expect_err("no token");
         assert_eq!(world.came().len(), 2);
     }

@@ -124,7 +124,7 @@ fn what_the_partner_does_not_know_yet_waits() {
     until(
         "the operator reads them",
         || scene.world.server.flows()[0]["notTold"].clone(),
-        |told| *told == json!([{ "audience": vips, "name": "vips", "error": "Partner lists quota reached" }]),
+        |told| *told == json!([{ "audience": vips, "name": "Vips", "error": "Partner lists quota reached" }]),
     );
     scene.people(2..3, "Vip");
     scene.world.server.settle();

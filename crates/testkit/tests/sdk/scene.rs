@@ -180,6 +180,17 @@ impl Scene {
         self.world.api.post(&format!("{FLOWS}/flows"), &body)
     }
 
+    /// Enters something else for a connection. Gives it as it was shown before.
+    #[track_caller]
+    pub(crate) fn change_account(&self, to: &Connected, params: &Json) -> Json {
+        let path = format!("{FLOWS}/connections/{}", to.base);
+        let shown = self.world.api.get(&path).ok();
+        let etag = text(&shown["items"][0], "etag");
+        let patch = json!([{ "op": "replace", "path": "/auth/params", "value": params }]);
+        self.world.api.send("PATCH", &path, Some(patch.to_string().into_bytes()), &[("if-match", &etag)]).ok();
+        shown
+    }
+
     #[track_caller]
     pub(crate) fn flow(&self, to: &Connected, audiences: &[&str], mapping: &[Json]) -> String {
         text(&self.try_flow(to, audiences, mapping).ok(), "id")

@@ -194,6 +194,8 @@ fn a_person_logs_in_and_the_refresh_token_survives() {
     let listed =
         |scene: &Scene| scene.world.server.command(&["dead-letters", "list", "--output", "json"]).json().to_string();
     waiting(&scene, 1);
+    scene.world.server.advance("2h");
+    scene.world.api.renew();
     // The client follows the way of a browser: login page, callback, page.
     let start = format!("/rivermouth/oauth/start?connection={}", to.base);
     let page = scene.world.api.get(&start).expect(200);
@@ -210,7 +212,8 @@ fn a_person_logs_in_and_the_refresh_token_survives() {
     plain.get(&format!("{callback}?state={state}&code=code-1")).expect(400);
     plain.get(&format!("{callback}?state=made-up&code=code-1")).expect(400);
     plain.get(&format!("{callback}?state={state}&error=access_denied")).expect(400);
-    scene.world.drive("1m");
+    // What waited leaves at once, however long its next attempt was away.
+    scene.world.server.settle();
     scene.check_ledger(&flow, 1, 0);
     scene.world.restart();
     scene.people(1..2, "Vip");
@@ -261,6 +264,51 @@ fn a_token_endpoint_that_is_down_makes_exports_wait() {
 }
 
 #[test]
+fn a_client_that_is_refused_is_asked_for_again() {
+    let (scene, issuer) = guarded();
+    let refuses = |refuses: bool| issuer.lock().expect("no panic").refuses = refuses;
+    let asked = || scene.partner.calls("/token").len();
+    let waits = |flow: &str| until("it waits", || scene.world.ledger(flow), |ledger| ledger["waiting"] == json!(1));
+    let entered = json!({ "username": "ada", "password": PASSWORD });
+    let to = connected(&scene, &standard(&scene, "OAUTH2_PASSWORD"), &entered);
+    let flow = scene.flow(&to, &[&scene.vips()], &usual());
+    // One no, and all is well.
+    refuses(true);
+    scene.people(0..1, "Vip");
+    scene.partner.wait_for("/token", 1);
+    waits(&flow);
+    refuses(false);
+    scene.world.drive("1m");
+    scene.check_ledger(&flow, 1, 0);
+    assert_eq!(asked(), 2);
+    // No for a day: every attempt asked, and a replay asks again.
+    refuses(true);
+    issuer.lock().expect("no panic").refresh.clear();
+    scene.world.advance("2h");
+    scene.people(1..2, "Vip");
+    waits(&flow);
+    scene.world.drive("3h");
+    scene.check_ledger(&flow, 1, 1);
+    assert_eq!(asked(), 2 + 8);
+    refuses(false);
+    scene.world.advance("10m");
+    scene.world.server.command(&["dead-letters", "replay"]);
+    scene.world.server.settle();
+    scene.check_ledger(&flow, 2, 0);
+    // A changed account asks at once, whatever the pause.
+    refuses(true);
+    issuer.lock().expect("no panic").refresh.clear();
+    scene.world.advance("2h");
+    scene.people(2..3, "Vip");
+    scene.partner.wait_for("/token", 12);
+    waits(&flow);
+    refuses(false);
+    scene.change_account(&to, &entered);
+    scene.world.server.settle();
+    scene.check_ledger(&flow, 3, 0);
+}
+
+#[test]
 fn a_token_that_fails_its_validation_is_not_used() {
     let (scene, _) = guarded();
     let mut authentication = templated(&scene);
@@ -283,13 +331,8 @@ fn another_account_begins_without_the_tokens_of_the_one_before() {
     let flow = scene.flow(&to, &[&scene.vips()], &usual());
     scene.people(0..1, "Vip");
     scene.world.server.settle();
-    let path = format!("{}/connections/{}", crate::scene::FLOWS, to.base);
-    let shown = scene.world.api.get(&path).ok();
+    let shown = scene.change_account(&to, &json!({ "username": "bob", "password": PASSWORD }));
     assert!(!shown.to_string().contains("_tokens"), "{shown}");
-    let etag = crate::scene::text(&shown["items"][0], "etag");
-    let patch =
-        json!([{ "op": "replace", "path": "/auth/params", "value": { "username": "bob", "password": PASSWORD } }]);
-    scene.world.api.send("PATCH", &path, Some(patch.to_string().into_bytes()), &[("if-match", &etag)]).ok();
     scene.people(1..2, "Vip");
     scene.world.server.settle();
     let users: Vec<Option<String>> =

@@ -1,7 +1,7 @@
 //! Logins of people at receivers: from a base connection to its tokens.
 
 use super::accounts::Way;
-use super::{AccountOf, AudienceKeeper, Place, Sdk};
+use super::{AccountOf, Place, Sdk};
 use api::{Answer, CALLBACK_PATH, LoginRefusal, Logins};
 use authoring::Catalogs;
 use engine::Engine;
@@ -14,23 +14,25 @@ pub(in crate::server) struct ConnectionLogins {
     engine: Arc<Engine>,
     sdk: Sdk,
     catalogs: Arc<Catalogs>,
-    /// Woken by a login: what was held for want of one can go on.
-    audiences: Arc<AudienceKeeper>,
+    logged_in: Arc<LoggedIn>,
     redirect_uri: String,
     /// Each with its base connection and the (sealed) parameters of the account that it began with.
     open: Arc<partner::Logins<(SandboxId, SmolStr, Json)>>,
 }
+
+/// Is told of the base connection of each login: what was held for want of one can go on.
+pub(in crate::server) type LoggedIn = dyn Fn(&str) + Send + Sync;
 
 impl ConnectionLogins {
     pub(in crate::server) fn new(
         engine: Arc<Engine>,
         sdk: Sdk,
         catalogs: Arc<Catalogs>,
-        audiences: Arc<AudienceKeeper>,
+        logged_in: Arc<LoggedIn>,
         public_url: &str,
     ) -> ConnectionLogins {
         let redirect_uri = format!("{}{CALLBACK_PATH}", public_url.trim_end_matches('/'));
-        ConnectionLogins { engine, sdk, catalogs, audiences, redirect_uri, open: Arc::default() }
+        ConnectionLogins { engine, sdk, catalogs, logged_in, redirect_uri, open: Arc::default() }
     }
 }
 
@@ -69,7 +71,7 @@ impl Logins for ConnectionLogins {
 
     fn finish(&self, state: String, code: String) -> Answer<Result<String, LoginRefusal>> {
         let (open, sdk, engine) = (self.open.clone(), self.sdk.clone(), self.engine.clone());
-        let audiences = self.audiences.clone();
+        let logged_in = self.logged_in.clone();
         Box::pin(async move {
             let done = open.finish(sdk.line(), &state, &code).await;
             let ((sandbox, id, params), set) = done.map_err(|failure| {
@@ -77,7 +79,7 @@ impl Logins for ConnectionLogins {
                 refusal(status)(failure.message)
             })?;
             sdk.accounts().take_login(sandbox, &id, &params, set).await?;
-            audiences.wake();
+            logged_in(&id);
             let docs = &engine.control().current().docs;
             let name = docs.get(sandbox, Collection::BaseConnection, &id).and_then(|doc| doc.body["name"].as_str());
             Ok(name.unwrap_or("The connection").to_owned())

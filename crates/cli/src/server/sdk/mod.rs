@@ -13,7 +13,7 @@ mod trial;
 
 pub(super) use accounts::Accounts;
 pub(super) use audiences::{AudienceKeeper, known_since};
-pub(super) use logins::ConnectionLogins;
+pub(super) use logins::{ConnectionLogins, LoggedIn};
 pub(super) use lookups::live_list;
 pub(super) use trial::try_instance;
 

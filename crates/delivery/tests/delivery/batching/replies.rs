@@ -41,8 +41,14 @@ async fn answers_that_cannot_be_read_are_tried_again_and_end_as_dead() {
             assert!(reason(outcome).contains("responseOutcome") && attempts(outcome) == 8, "{outcome:?}");
         }
     }
+    // It was asked for as it is: the reason says what stands in the way.
+    let gzip = with_body("200 OK\r\ncontent-encoding: GZIP", b"\x1f\x8b\x08\0\0\0\0\0\0\x03");
+    let (outcomes, _) = answered(Dialect::StatusList, &gzip).await;
+    for outcome in &outcomes {
+        assert!(reason(outcome).ends_with("the body is encoded as gzip, which was not asked for"), "{outcome:?}");
+    }
     // Where only the status speaks, a body says nothing.
-    for bytes in [&html, &huge, &endless, &with_body("299 Fine", b"\0")] {
+    for bytes in [&html, &huge, &endless, &gzip, &with_body("299 Fine", b"\0")] {
         let (outcomes, requests) = answered(Dialect::Whole, bytes).await;
         assert_eq!(requests, 1);
         assert!(outcomes.iter().all(|o| matches!(o, Outcome::Delivered { attempts: 1, .. })), "{outcomes:?}");

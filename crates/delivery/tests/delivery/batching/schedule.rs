@@ -2,9 +2,10 @@
 
 use crate::batching::endpoint::{Conduct, Trouble};
 use crate::batching::world::{Crowd, Shape};
-use crate::world::{attempts, reason};
+use crate::world::{FLOW, attempts, reason};
 use delivery::Outcome;
 use model::Status;
+use std::sync::atomic::Ordering;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -20,11 +21,6 @@ async fn played(age_secs: Option<u32>, retry_aep: bool, statuses: &[u16]) -> (Ve
     let times = crowd.times();
     assert_eq!(times[0], i64::from(age_secs.unwrap_or(0)) * 1000, "the first request");
     (times.windows(2).map(|t| t[1] - t[0]).collect(), crowd.outcome(number))
-}
-
-/// A wait, or up to a tenth more.
-fn is_about(given: &[i64], expected: &[i64]) -> bool {
-    given.len() == expected.len() && given.iter().zip(expected).all(|(g, e)| (*e..=e + e / 10).contains(g))
 }
 
 #[tokio::test]
@@ -46,7 +42,7 @@ async fn the_documented_decisions() {
         (configurable, vec![408], vec![], false),
     ] {
         let (given, outcome) = played(aggregation, true, &statuses).await;
-        assert!(is_about(&given, &waits), "{aggregation:?} {statuses:?}: {given:?}");
+        assert_eq!(given, waits, "{aggregation:?} {statuses:?}");
         assert_eq!(
             matches!(outcome, Outcome::Delivered { .. }),
             delivered,
@@ -67,6 +63,30 @@ async fn eight_attempts_over_a_day_by_default() {
     // One more than half a day of half hours, as nothing is documented.
     let (given, outcome) = played(Some(301), true, &[503; 60]).await;
     assert_eq!((given.len(), attempts(&outcome)), (48, 49));
+}
+
+#[tokio::test]
+async fn a_login_or_a_corrected_account_is_used_at_once() {
+    for corrected in [false, true] {
+        let mut crowd = Crowd::new(0, Shape::plain(1), Conduct::default()).await;
+        crowd.tokens.shut.store(true, Ordering::Release);
+        crowd.connect();
+        for name in 1..=3 {
+            crowd.tell(name, &[("a1", Status::Realized)], 1, 0);
+        }
+        crowd.pass(2 * HOUR_MS).await;
+        crowd.until(|crowd| crowd.metrics().backing_off == 3 && crowd.is_quiet()).await;
+        assert!(crowd.arrivals().is_empty() && crowd.outcomes().is_empty());
+        let (asked, at) = (crowd.tokens.asked.load(Ordering::Acquire), crowd.now());
+        crowd.tokens.shut.store(false, Ordering::Release);
+        match corrected {
+            true => crowd.connect(),
+            false => crowd.delivery().hurry(FLOW),
+        }
+        crowd.until(|crowd| crowd.outcomes().len() == 3).await;
+        assert_eq!((crowd.now(), crowd.tokens.asked.load(Ordering::Acquire)), (at, asked + 3));
+        assert!(crowd.outcomes().iter().all(|(_, outcome)| matches!(outcome, Outcome::Delivered { .. })));
+    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use crate::world::{FLOW, Memory, PARTITIONS, START, profile};
 use clock::Clock;
 use delivery::{
     Access, AccessFuture, Authorize, Batching, Delivery, Egress, ExportKey, FlowMetrics, Outcome, ProfileExport,
-    Settings,
+    Refusal, Settings,
 };
 use destination::config::{DestinationConfig, ServerConfig};
 use destination::message::{
@@ -246,10 +246,19 @@ pub(crate) fn instance(design: &Arc<Design>) -> Instance {
 pub(crate) struct Tokens {
     current: AtomicU64,
     fetched: AtomicU64,
+    /// Nobody has logged in: there is no access.
+    pub(crate) shut: AtomicBool,
+    /// How often access was asked for.
+    pub(crate) asked: AtomicU64,
 }
 
 impl Authorize for Tokens {
     fn access(&self, refused: Option<u64>) -> AccessFuture<'_> {
+        self.asked.fetch_add(1, Ordering::AcqRel);
+        if self.shut.load(Ordering::Acquire) {
+            let refusal = Refusal { reason: "nobody has logged in".to_owned(), retry: false, retry_after_ms: None };
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
         if let Some(refused) = refused
             && self.current.compare_exchange(refused, refused + 1, Ordering::AcqRel, Ordering::Acquire).is_ok()
         {
