@@ -13,13 +13,15 @@ mod server;
 mod tidy;
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+    // Asked for when it runs: a build directory may serve several checkouts.
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let root = here.parent().unwrap_or(Path::new("."));
     let result = match words[..] {
         ["tidy"] => tidy::check(root, false),
         ["tidy", "--update"] => tidy::check(root, true),

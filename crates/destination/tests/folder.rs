@@ -1,6 +1,6 @@
 //! Folders that read, folders that do not, and the way from documents to files and back.
 
-use destination::folder::{Folder, yaml};
+use destination::folder::{Before, Folder, yaml};
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -69,6 +69,14 @@ fn a_sound_folder() {
     let configs = folder.configs().expect("no fault");
     assert_eq!(configs.destination.deliveries[0].destination_server_id, "main");
     assert_eq!(configs.servers.keys().collect::<Vec<_>>(), ["main"]);
+}
+
+#[test]
+fn a_mark_of_byte_order_is_no_part_of_a_template() {
+    let mut files = sound();
+    let body = files.get_mut("templates/body.peb").expect("a template");
+    body.insert(0, '\u{feff}');
+    assert_eq!(Folder::read(&files).expect("a folder").servers, Folder::read(&sound()).expect("a folder").servers);
 }
 
 #[test]
@@ -246,6 +254,7 @@ fn from_the_api_to_files_and_back() {
         &[with_id(&read.audience_templates["lists"], "id-2")],
         &[with_id(&read.credentials["account"], "id-3")],
         &read.cases,
+        &Before::default(),
     );
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
     assert_eq!(
@@ -268,6 +277,22 @@ fn from_the_api_to_files_and_back() {
     assert_eq!(again.servers["lumen-server"], read.servers["main"]);
     assert_eq!(again.cases, read.cases);
     again.configs().expect("no fault");
+    // What is there already stays where it is, and nothing else takes its name.
+    let names =
+        [("servers", "id-1", "main"), ("audience-templates", "id-2", "lists"), ("servers", "x", "lumen-server")];
+    let names = names.map(|(part, id, name)| ((part.to_owned(), id.to_owned()), name.to_owned()));
+    let before = Before { folder: Some(&read), names: names.into_iter().collect() };
+    let servers = [with_id(&read.servers["main"], "id-1"), with_id(&read.servers["main"], "id-9")];
+    let files = Folder::from_api(&destination, &servers, &[], &[], &[], &before);
+    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+    let expected = [
+        "destination.yaml",
+        "servers/lumen-server-2.yaml",
+        "servers/main.yaml",
+        "templates/body.peb",
+        "templates/lumen-server-2-body.peb",
+    ];
+    assert_eq!(names, expected);
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -327,7 +352,7 @@ proptest! {
         let destination = json!({"name": "d", "x": destination});
         let server = json!({"name": "s", "x": server});
         let template = json!({"metadataTemplate": {"name": "t", "x": template}});
-        let files = Folder::from_api(&destination, from_ref(&server), from_ref(&template), &[], &[]);
+        let files = Folder::from_api(&destination, from_ref(&server), from_ref(&template), &[], &[], &Before::default());
         let folder = Folder::read(&files);
         let folder = folder.unwrap_or_else(|faults| panic!("{faults:#?}\n{files:#?}"));
         prop_assert_eq!(&folder.destination, &destination);

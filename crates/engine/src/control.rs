@@ -5,7 +5,8 @@
 //! Plans that some partition has not passed yet can always be made again from the history.
 //!
 //! Always: changes are serialised by one gate; a plan is registered before its `PlanChanged` can
-//! be seen by a worker.
+//! be seen by a worker, and in force for everybody else (the newest documents, what watches them)
+//! before a worker applies it: what it exports finds its destination as the plan means it.
 
 use crate::command::Command;
 use crate::error::Error;
@@ -15,7 +16,7 @@ use arc_swap::ArcSwap;
 use clock::Clock;
 use model::codec::{self, Reader};
 use model::{Collection, DocChange, DocSet, PartitionNo, Timestamp};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
@@ -52,6 +53,9 @@ pub struct Control {
     current: ArcSwap<Current>,
     history: Mutex<History>,
     watchers: Mutex<Vec<Watcher>>,
+    /// The position that all watchers have been told of.
+    told: Mutex<u64>,
+    telling: Condvar,
     /// Rows of accepted changes that the store did not take, in order: they go before any later ones.
     unsaved: Mutex<Vec<Batch>>,
 }
@@ -88,6 +92,7 @@ impl Control {
         let plan = Arc::new(compiler.compile(&docs));
         let plans = BTreeMap::from([(docs.n, plan.clone())]);
         let history = Mutex::new(History { changes, plans, fold: DocSet::default() });
+        let told = Mutex::new(docs.n);
         let current = ArcSwap::from_pointee(Current { docs, plan });
         Ok(Control {
             log,
@@ -99,6 +104,8 @@ impl Control {
             current,
             history,
             watchers: Mutex::default(),
+            told,
+            telling: Condvar::new(),
             unsaved: Mutex::default(),
         })
     }
@@ -148,6 +155,8 @@ impl Control {
             let changed = Command::PlanChanged { n: docs.n }.encode();
             entries.extend((0..self.partitions).map(|p| (key::stream(PartitionNo(p)), changed.clone())));
         }
+        // Whatever happens from here on, no worker waits for ever.
+        let told = Telling { control: self, n: docs.n };
         let appended = match self.log.append(entries, at.0) {
             Ok(appended) => appended,
             Err(error) => {
@@ -165,6 +174,7 @@ impl Control {
         let current = Arc::new(Current { docs, plan });
         self.current.store(current.clone());
         self.watchers.lock().iter().for_each(|watcher| watcher(&current));
+        drop(told);
         self.save(batch);
         Ok(())
     }
@@ -181,6 +191,12 @@ impl Control {
             }
             unsaved.remove(0);
         }
+    }
+
+    /// Blocks until everything that watches documents has been told of position `n`.
+    pub(crate) fn wait_told(&self, n: u64) {
+        let mut told = self.told.lock();
+        self.telling.wait_while(&mut told, |told| *told < n);
     }
 
     /// The plan as of position `n`.
@@ -202,6 +218,19 @@ impl Control {
             plans.pop_first();
         }
         plan
+    }
+}
+
+/// Tells those who wait for a position, once it is over.
+struct Telling<'a> {
+    control: &'a Control,
+    n: u64,
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        *self.control.told.lock() = self.n;
+        self.control.telling.notify_all();
     }
 }
 

@@ -57,6 +57,7 @@ pub use compile::{
 };
 pub use error::{Error, Result};
 pub use listing::{PAGE_MAX, Query, SEARCH_PAGE_MAX};
+pub use mapping::{MappingRow, check_mapping};
 pub use rules::SEGMENTATION_SERVICE;
 pub use runs::{
     AudienceFigures, RunFigures, get_run, list_runs, refuse_run_action, refuse_run_create, refuse_run_write, run_json,

@@ -10,11 +10,12 @@
 //! Existence is asked only for what is new, so that a flow whose field is gone can still be changed.
 
 use crate::rules::{Fixed, Rules, accepted, dotted, taken};
-use crate::{Lookups, schema};
-use destination::config::{IdentityNamespace, Transformation};
+use crate::{Catalog, Lookups, schema};
+use destination::config::{DestinationConfig, IdentityNamespace, Transformation};
 use destination::message::{AttributeMap, IdentityMap, Mapping, Source};
 use model::{SmolStr, Type};
 use serde_json::{Value as Json, json};
+use std::sync::Arc;
 
 type Checked<T> = Result<T, String>;
 
@@ -66,6 +67,46 @@ pub(crate) fn settle(given: &[Json], old: &[Json], rules: &Rules, lookups: &Look
     add_required(&mut out, &mut rows, rules)?;
     check_counts(&rows, rules)?;
     Ok(out)
+}
+
+/// One row of a mapping, before there is a flow.
+#[derive(Debug, Clone, Copy)]
+pub struct MappingRow<'a> {
+    /// `text/x.schema-path` unless said.
+    pub source_type: Option<&'a str>,
+    /// `identityMap.<Namespace>`, the path of an attribute, or what the type says.
+    pub source: &'a str,
+    /// `identityMap.<Namespace>`, or a target attribute.
+    pub target: &'a str,
+    /// What is to be done with the value.
+    pub transformation: Option<&'a str>,
+}
+
+/// What a flow with audiences would answer to a mapping, where nothing is known of the sandbox: every attribute is
+/// there and holds a single value. Target attributes that are asked from the receiving system are taken as they are.
+///
+/// # Errors
+/// Why every flow refuses it, as [`dataflows::create`](crate::dataflows::create) says it.
+pub fn check_mapping(
+    config: &Arc<DestinationConfig>,
+    rows: &[MappingRow<'_>],
+    namespace_is_custom: &dyn Fn(&str) -> Option<bool>,
+) -> Checked<()> {
+    let rules = Rules::new(config, None);
+    let lookups = Lookups {
+        audience_namespace: &|_| None,
+        attribute_type: &|_| Ok(Type::String),
+        namespace_is_custom,
+        target_attributes: &|| None,
+        catalog: &Catalog::default(),
+    };
+    let selector = |row: &MappingRow<'_>| {
+        let transformation = row.transformation.map_or(Json::Null, Json::from);
+        selector_of(row.source_type.unwrap_or(SCHEMA_PATH), row.source, row.target, &transformation)
+    };
+    let given: Vec<Json> = rows.iter().map(selector).collect();
+    let settled = settle(&given, &[], &rules, &lookups)?;
+    check_complete(&settled, &rules)
 }
 
 /// What a flow with mapped audiences still lacks.

@@ -3,13 +3,37 @@
 use super::test::Verdict;
 use std::fmt::Write as _;
 
+/// Why something could not be tried at all.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// The file, where one is at fault.
+    pub(crate) file: Option<String>,
+    pub(crate) what: String,
+}
+
 /// The report of one destination.
-pub(crate) fn report(destination: &str, verdicts: &[Verdict]) -> String {
+pub(crate) fn report(destination: &str, verdicts: &[Verdict], broken: &[Broken]) -> String {
     let failures = verdicts.iter().filter(|v| !v.mismatches.is_empty()).count();
     let mut xml = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let head = (escape(destination), verdicts.len(), failures);
+    let (name, tests, errors) = (escape(destination), verdicts.len() + broken.len(), broken.len());
     // Writing to a String cannot fail.
-    _ = writeln!(xml, "<testsuite name=\"{}\" tests=\"{}\" failures=\"{}\">", head.0, head.1, head.2);
+    _ = writeln!(xml, "<testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\">");
+    for Broken { file, what } in broken {
+        let case = file.as_ref().and_then(|file| file.strip_prefix("cases/")?.split('.').next());
+        let (class, name) = match (case, file) {
+            (Some(case), _) => ("cases", case),
+            (None, Some(file)) => ("files", file.as_str()),
+            (None, None) => ("files", "all"),
+        };
+        let file = file.as_ref().map(|file| format!(" file=\"{}\"", escape(file))).unwrap_or_default();
+        let first = escape(what.lines().next().unwrap_or_default());
+        _ = writeln!(
+            xml,
+            "  <testcase classname=\"{class}\" name=\"{}\"{file}>\n    <error message=\"{first}\">{}</error>\n  </testcase>",
+            escape(name),
+            escape(what)
+        );
+    }
     for verdict in verdicts {
         let class = if verdict.file.is_some() { "cases" } else { "generated" };
         let file = verdict.file.as_ref().map(|file| format!(" file=\"{}\"", escape(file))).unwrap_or_default();

@@ -4,6 +4,7 @@ mod dev;
 mod files;
 mod junit;
 mod locate;
+mod mapping;
 mod new;
 mod project;
 mod proxy;
@@ -141,7 +142,7 @@ pub(crate) async fn run(matches: &ArgMatches) -> Result<(), String> {
         }
         Action::Test { dir, accept, junit, case } => {
             let options = test::Options { accept, junit: junit.as_deref(), case: case.as_deref() };
-            test::run(&Project::load(&dir)?, &options)
+            test::at(&dir, &options)
         }
         Action::Dev { dir, port, to } => dev::run(&dir, port, to.as_deref()).await,
         Action::Push { dir, server } => push::run(&Project::load(&dir)?, &server).await,

@@ -3,6 +3,7 @@
 //! Always: everything is read anew by [`Project::load`]; files that are not text are faults, hidden ones are left out.
 
 use super::locate::{Place, Tree};
+use super::mapping;
 use destination::Fault;
 use destination::case::{Case, Run, Subject, Unreadable};
 use destination::folder::{Folder, Warning};
@@ -113,8 +114,20 @@ impl Project {
         let mut warnings: Vec<Finding> =
             folder.warnings(&configs).into_iter().map(|warning| warning_finding(&self.files, warning)).collect();
         let place = |finding: &Finding| finding.place.map_or((0, 0), |place| (place.line, place.column));
+        warnings.extend(self.mapping_warnings(None));
         warnings.sort_by(|a, b| (&a.file, place(a)).cmp(&(&b.file, place(b))));
         warnings
+    }
+
+    /// The warnings without what failed to render, which is told already.
+    pub(crate) fn warnings_beside(&self, rendering: &[Finding]) -> Vec<Finding> {
+        let told = |warning: &Finding| rendering.iter().any(|f| f.file == warning.file && f.place == warning.place);
+        self.warnings().into_iter().filter(|warning| !told(warning)).collect()
+    }
+
+    /// Mappings of cases that flows would refuse.
+    pub(crate) fn mapping_warnings(&self, glob: Option<&str>) -> Vec<Finding> {
+        self.subject.as_ref().map(|subject| mapping::warnings(subject, self.matching(glob))).unwrap_or_default()
     }
 
     /// Adds the templates that could not be rendered in this run of a case.
@@ -190,7 +203,7 @@ pub(crate) fn matches(glob: &str, name: &str) -> bool {
 }
 
 fn cases(files: &BTreeMap<String, String>, findings: &mut Vec<Finding>) -> Vec<CaseFile> {
-    let mut cases = Vec::new();
+    let mut cases: Vec<CaseFile> = Vec::new();
     for (file, text) in files {
         let Some(base) = file.strip_prefix(CASES).filter(|base| !base.contains('/')) else { continue };
         let stem = [".yaml", ".yml", ".json"].iter().find_map(|end| base.strip_suffix(end));
@@ -199,7 +212,13 @@ fn cases(files: &BTreeMap<String, String>, findings: &mut Vec<Finding>) -> Vec<C
             let place = line.map(|line| Place { line: line as usize, column: 1 });
             findings.push(Finding { file: file.clone(), place, message, snippet: None });
         });
-        cases.push(CaseFile { file: file.clone(), name: name.to_owned(), text: text.clone(), case: case.ok() });
+        let mut case = case.ok();
+        if let Some(other) = cases.iter().find(|other| other.name == name) {
+            let message = format!("is the same case as {}; keep one of them", other.file);
+            findings.push(Finding { file: file.clone(), place: None, message, snippet: None });
+            case = None;
+        }
+        cases.push(CaseFile { file: file.clone(), name: name.to_owned(), text: text.clone(), case });
     }
     cases
 }
@@ -245,7 +264,10 @@ fn text(path: &Path, bytes: u64) -> Result<String, String> {
     if bytes > FILE_BYTES_MAX {
         return Err(format!("is longer than {FILE_BYTES_MAX} bytes"));
     }
-    std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))
+    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let is_template = path.extension().is_some_and(|ending| ending == "peb");
+    // So that columns are counted from the text.
+    Ok(text.strip_prefix('\u{feff}').filter(|_| is_template).map(str::to_owned).unwrap_or(text))
 }
 
 /// A fault with its line, and with the underlined place if a template is at fault.

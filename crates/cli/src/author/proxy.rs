@@ -3,7 +3,7 @@
 //! `record` stands between a destination and its receiver. `replay` stands in for the receiver; a request that was not
 //! recorded is answered with 409 and the difference from the nearest recording.
 
-use super::dev::forward::{aimed, client};
+use super::dev::forward::{aimed, client, receiver, shown};
 use super::project::Project;
 use super::recording::{self, Asked, Recording, Said, of_transport};
 use super::scrub::Scrub;
@@ -50,11 +50,12 @@ struct Recorder {
 
 /// Passes requests on and keeps them with their answers.
 pub(crate) async fn record(dir: &Path, port: u16, to: &str) -> Result<(), String> {
-    let url = url::Url::parse(to).map_err(|error| format!("--to {to}: {error}"))?;
-    let next = Mutex::new(recording::read(dir)?.len() + 1);
+    let url = receiver(to)?;
+    let what = format!("recording what goes to {}", shown(&url));
+    let next = Mutex::new(recording::next(&recording::read(dir)?));
     let recorder = Recorder { dir: dir.to_owned(), to: url, client: client()?, scrub: scrub(dir)?, next };
     let router = Router::new().fallback(pass_on).with_state(Arc::new(recorder));
-    serve(router, port, &format!("recording what goes to {to}")).await
+    serve(router, port, &what).await
 }
 
 async fn pass_on(
@@ -67,7 +68,7 @@ async fn pass_on(
     match recorder.pass_on(&method, &uri, &headers, body).await {
         Ok(response) => response,
         Err(error) => {
-            line(&format!("{method} {}: {error}", uri.path()));
+            line(&format!("{method} {}: {error}", recorder.scrub.address(uri.path())));
             (StatusCode::BAD_GATEWAY, error).into_response()
         }
     }
@@ -83,13 +84,19 @@ impl Recorder {
         for (name, value) in passed {
             request = request.header(name, value);
         }
-        let answer = request.send().await.map_err(|error| format!("{} cannot be reached: {error}", self.to))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| format!("{} cannot be reached: {}", shown(&self.to), error.without_url()))?;
         let (status, answered) = (answer.status(), plain(answer.headers()));
-        let bytes = answer.bytes().await.map_err(|error| error.to_string())?;
-        let recording = Recording {
+        let bytes = answer.bytes().await.map_err(|error| error.without_url().to_string())?;
+        let recording = || Recording {
             request: Asked::new(&self.scrub, method.as_str(), path, &plain(headers), &body),
             response: Said::new(&self.scrub, status.as_u16(), &answered, &bytes),
         };
+        // Twice: what the answer shows to be a secret is one in the request too.
+        drop(recording());
+        let recording = recording();
         let number = {
             let mut next = self.next.lock();
             *next += 1;
@@ -167,11 +174,13 @@ impl Replay {
     /// The recorded answer to this request: the first that was not given yet, or else the last. Or the difference from
     /// the nearest recording.
     pub(crate) fn answer(&self, asked: &Asked) -> Result<(&str, &Said), String> {
-        let alike =
-            |other: &Asked| other.method == asked.method && other.path == asked.path && other.body == asked.body;
+        let same = |other: &Asked| other.method == asked.method && other.path == asked.path && other.body == asked.body;
         let mut used = self.used.lock();
-        let found: Vec<usize> =
-            (0..self.recordings.len()).filter(|at| alike(&self.recordings[*at].1.request)).collect();
+        let found = |alike: &dyn Fn(&Asked) -> bool| -> Vec<usize> {
+            (0..self.recordings.len()).filter(|at| alike(&self.recordings[*at].1.request)).collect()
+        };
+        let mut found = [found(&same), found(&|other| other.may_be(asked))].into_iter();
+        let found = found.find(|found| !found.is_empty()).unwrap_or_default();
         if let Some(at) = found.iter().find(|at| !used[**at]).or(found.last()) {
             used[*at] = true;
             let (name, recording) = &self.recordings[*at];
@@ -213,6 +222,12 @@ mod tests {
         (format!("{status}.json"), Recording { request: asked(path, body), response })
     }
 
+    fn replay_of(path: &str, body: serde_json::Value, asked_path: &str, asked_body: serde_json::Value) -> bool {
+        let (name, mut recording) = recorded(path, json!({}), 200);
+        (recording.request.path, recording.request.body) = (path.to_owned(), body);
+        Replay::new(vec![(name, recording)], Scrub::default()).answer(&asked(asked_path, asked_body)).is_ok()
+    }
+
     #[test]
     fn answers_come_in_order_and_a_mismatch_shows_the_difference() {
         let all = vec![
@@ -242,6 +257,13 @@ mod tests {
 
           {}
         ");
+        // What was a secret when it was recorded may be anything.
+        let may_be = |path: &str, body| {
+            replay_of("/l/<removed>?t=<removed>", json!({"a": ["x <removed>"], "s": "<removed>"}), path, body)
+        };
+        assert!(may_be("/l/T1?t=2", json!({"a": ["x 1"], "s": {"b": 1}})));
+        assert!(!may_be("/l/T1?u=2", json!({"a": ["x 1"], "s": 1})));
+        assert!(!may_be("/l/T1?t=2", json!({"a": ["y 1"], "s": 1})));
         assert!(status("/c", json!({})).is_err_and(|error| error.ends_with("nor anything with this method and path")));
     }
 }

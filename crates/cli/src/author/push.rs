@@ -3,7 +3,7 @@
 //! Always: what is named is there before what names it; secrets come from the environment (`${NAME}` as the whole
 //! text of a field) and are not written anywhere; extensions leave only to a server that knows them.
 
-use super::project::Project;
+use super::project::{Project, count};
 use super::remote::{Ids, Part, Remote, Server};
 use crate::output::line;
 use serde_json::Value as Json;
@@ -19,10 +19,7 @@ const EXTENSIONS: &[(Part, &str)] = &[(Part::Servers, "responseOutcome")];
 
 /// Creates or updates everything of the folder.
 pub(crate) async fn run(project: &Project, server: &Server) -> Result<(), String> {
-    project.findings.iter().for_each(|finding| line(&finding.to_string()));
-    if !project.findings.is_empty() {
-        return Err(format!("nothing is pushed: {}", super::project::count(project.findings.len(), "fault")));
-    }
+    sound(project)?;
     let folder = project.folder.as_ref().ok_or("nothing to push")?;
     // Before anything is sent, so that a missing variable leaves nothing half done.
     let mut parts: Vec<(Part, &str, Json)> = Vec::new();
@@ -48,6 +45,17 @@ pub(crate) async fn run(project: &Project, server: &Server) -> Result<(), String
     let id = ids.get(Part::Destination, "destination").unwrap_or_default().to_owned();
     line(&format!("{} is destination {id} on {}", folder.name, remote.base));
     Ok(())
+}
+
+/// Nothing is pushed that `validate` refuses; the faults are printed.
+fn sound(project: &Project) -> Result<(), String> {
+    let rendering = project.rendering();
+    let findings: Vec<_> = project.findings.iter().chain(&rendering).collect();
+    findings.iter().for_each(|finding| line(&finding.to_string()));
+    match findings.len() {
+        0 => Ok(()),
+        faults => Err(format!("nothing is pushed: {}", count(faults, "fault"))),
+    }
 }
 
 async fn put(remote: &Remote, ids: &mut Ids, part: Part, name: &str, document: &Json) -> Result<(), String> {
@@ -114,6 +122,18 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn what_validate_refuses_is_not_pushed() {
+        let sample = crate::author::new::sample("minimal-streaming").expect("a sample");
+        let pushed = |from: &str, to: &str| {
+            let text = |text: &str| text.replace(from, to);
+            sound(&Project::of(&sample.iter().map(|(path, of)| ((*path).to_owned(), text(of))).collect()))
+        };
+        assert_eq!(pushed("", ""), Ok(()));
+        let refused = pushed("{{ customerData.accountId }}", "{{ customerData.accountId | nosuch }}");
+        assert_eq!(refused, Err("nothing is pushed: 1 fault".to_owned()));
+    }
 
     #[test]
     fn extensions_stay_at_home() {

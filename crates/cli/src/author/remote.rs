@@ -119,6 +119,16 @@ impl Part {
         }
     }
 
+    /// The directory of its files.
+    pub(crate) fn directory(self) -> &'static str {
+        match self {
+            Part::Credentials => "credentials",
+            Part::Servers => "servers",
+            Part::AudienceTemplates => "audience-templates",
+            Part::Destination => "",
+        }
+    }
+
     /// What people call one.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -184,12 +194,21 @@ impl Ids {
         self.all.get(&self.base)?.get(part.path())?.get(name)?.as_str()
     }
 
-    /// Remembers an id, on disk at once: what is created is never created twice.
+    /// The names of a part by their ids.
+    pub(crate) fn names(&self, part: Part) -> impl Iterator<Item = (&str, &str)> {
+        let names = self.all.get(&self.base).and_then(|all| all.get(part.path())?.as_object());
+        names.into_iter().flatten().filter_map(|(name, id)| Some((id.as_str()?, name.as_str())))
+    }
+
+    /// Remembers an id, on disk at once: what is created is never created twice. No other name has it then.
     pub(crate) fn set(&mut self, part: Part, name: &str, id: &str) -> Result<(), String> {
         let mut at = &mut self.all;
         for key in [self.base.as_str(), part.path()] {
             let fields = at.as_object_mut().ok_or_else(|| format!("{}: is no table of ids", self.path.display()))?;
             at = fields.entry(key).or_insert_with(|| Json::Object(Default::default()));
+        }
+        if let Some(names) = at.as_object_mut() {
+            names.retain(|other, given| other == name || given != id);
         }
         at[name] = Json::from(id);
         let failed = |error: std::io::Error| format!("{}: {error}", self.path.display());

@@ -28,20 +28,26 @@ pub(crate) fn run(project: &Project, case: Option<&str>, profiles: Option<&Path>
     if cases.is_empty() {
         return Err("no case has this name".to_owned());
     }
-    let mut failed = 0;
+    let (mut failed, mut refused) = (0, 0);
     for case in &cases {
         let run = destination::case::run(subject, case);
         line(&page(case, &run));
         failed += run.exchanges.iter().filter(|exchange| exchange.request.is_err()).count();
+        refused += usize::from(run.refused);
     }
-    if failed > 0 { Err(format!("{} cannot be composed", count(failed, "request"))) } else { Ok(()) }
+    match (failed, refused) {
+        (0, 0) => Ok(()),
+        (0, refused) => Err(format!("{} cannot be tried", count(refused, "case"))),
+        (failed, _) => Err(format!("{} cannot be composed", count(failed, "request"))),
+    }
 }
 
 /// The profiles of a file, with the customer data, account, audiences and mapping of a case.
 fn with_profiles(project: &Project, subject: &Subject, case: Option<&str>, file: &Path) -> Result<Case, String> {
     let at = file.display();
     let text = std::fs::read_to_string(file).map_err(|error| format!("{at}: {error}"))?;
-    let read: Json = serde_saphyr::from_str(&text).map_err(|error| format!("{at}: {}", error.without_snippet()))?;
+    let read =
+        destination::folder::parse("profiles.yaml", &text).map_err(|fault| format!("{at}: {}", fault.message))?;
     let profiles = match read {
         Json::Array(profiles) => profiles,
         Json::Object(_) => vec![read],

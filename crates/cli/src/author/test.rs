@@ -1,8 +1,9 @@
 //! `rivermouth author test`: the golden cases, generated cases, and rules that hold for all.
 //!
-//! Always: a case fails on any difference; with `--accept` the differences of requests become the expectation.
+//! Always: a case fails on any difference; with `--accept` the differences of requests become the expectation; a report
+//! that is asked for is written whatever happens, and is green only if all is.
 
-use super::junit;
+use super::junit::{self, Broken};
 use super::project::{CaseFile, Project, count};
 use crate::output::line;
 use destination::case::{Case, Mismatch, Run, Subject, accept, check, coverage, generate, run as run_case};
@@ -25,11 +26,45 @@ pub(crate) struct Verdict {
     pub(crate) accepted: bool,
 }
 
+/// Runs the cases of a folder and prints what became of them.
+pub(crate) fn at(dir: &Path, options: &Options<'_>) -> Result<(), String> {
+    match Project::load(dir) {
+        Ok(project) => run(&project, options),
+        Err(error) => {
+            let broken = [Broken { file: None, what: error.clone() }];
+            keep(options, &junit::report(&dir.display().to_string(), &[], &broken))?;
+            Err(error)
+        }
+    }
+}
+
 /// Runs the cases and prints what became of them.
 pub(crate) fn run(project: &Project, options: &Options<'_>) -> Result<(), String> {
+    let mut verdicts = Vec::new();
+    let done = tried(project, options, &mut verdicts);
+    let mut broken: Vec<Broken> = Vec::new();
+    for finding in &project.findings {
+        broken.push(Broken { file: Some(finding.file.clone()), what: finding.to_string() });
+    }
+    if let Err(error) = &done
+        && broken.is_empty()
+        && verdicts.iter().all(|verdict| verdict.mismatches.is_empty())
+    {
+        broken.push(Broken { file: None, what: error.clone() });
+    }
+    let name = project.folder.as_ref().map_or("", |folder| &folder.name);
+    keep(options, &junit::report(name, &verdicts, &broken))?;
+    done
+}
+
+fn keep(options: &Options<'_>, report: &str) -> Result<(), String> {
+    let Some(path) = options.junit else { return Ok(()) };
+    std::fs::write(path, report).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn tried(project: &Project, options: &Options<'_>, verdicts: &mut Vec<Verdict>) -> Result<(), String> {
     project.findings.iter().for_each(|finding| line(&finding.to_string()));
     let subject = project.subject()?;
-    let mut verdicts = Vec::new();
     let mut runs: Vec<(&Case, Run)> = Vec::new();
     for file in project.matching(options.case) {
         let Some(case) = &file.case else { continue };
@@ -37,20 +72,17 @@ pub(crate) fn run(project: &Project, options: &Options<'_>) -> Result<(), String
         verdicts.push(golden(project, subject, file, case, &done, options.accept)?);
         runs.push((case, done));
     }
-    if verdicts.is_empty() && options.case.is_some() {
+    if project.matching(options.case).next().is_none() && options.case.is_some() {
         return Err("no case has this name".to_owned());
     }
     if options.case.is_none() {
         verdicts.extend(generated(subject, &project.cases, usize::MAX));
     }
-    line(&report(&verdicts));
+    line(&report(verdicts));
     let runs: Vec<(&Case, &Run)> = runs.iter().map(|(case, run)| (*case, run)).collect();
     line(&coverage(subject, &runs));
-    if let Some(path) = options.junit {
-        let name = project.folder.as_ref().map_or("", |folder| &folder.name);
-        std::fs::write(path, junit::report(name, &verdicts)).map_err(|error| format!("{}: {error}", path.display()))?;
-    }
-    end(&verdicts, project.findings.len())
+    project.mapping_warnings(options.case).iter().for_each(|warning| line(&warning.to_string()));
+    end(verdicts, project.findings.len())
 }
 
 fn end(verdicts: &[Verdict], faults: usize) -> Result<(), String> {

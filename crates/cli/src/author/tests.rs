@@ -130,7 +130,79 @@ fn files_have_settings_and_a_name() {
 #[test]
 fn the_report_for_build_servers() {
     let project = edited("minimal-streaming", "templates/member.peb", "\"firstName\"", "\"first<name>\"");
-    insta::assert_snapshot!(junit::report("A & B", &verdicts(&project)));
+    insta::assert_snapshot!(junit::report("A & B", &verdicts(&project), &[]));
+}
+
+#[test]
+fn the_report_is_written_whatever_happens() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (dir, report) = (directory.path().join("mine"), directory.path().join("report.xml"));
+    let tested = || {
+        let options = super::test::Options { junit: Some(&report), ..Default::default() };
+        std::fs::write(&report, "old").expect("written");
+        let done = super::test::at(&dir, &options);
+        let text = std::fs::read_to_string(&report).expect("a report");
+        let text = text.replace(&directory.path().display().to_string(), "DIR");
+        let shown = |line: &&str| line.contains("<error") || line.contains("<failure") || line.contains("<testsuite");
+        let lines: Vec<&str> = text.lines().filter(shown).collect();
+        format!("{done:?}\n{}", lines.join("\n")).replace(&directory.path().display().to_string(), "DIR")
+    };
+    let mut told = vec![tested()];
+    super::new::run(&dir, "minimal-streaming").expect("written");
+    told.push(tested());
+    let write = |name: &str, text: &str| std::fs::write(dir.join(name), text).expect("written");
+    write("cases/more.yaml", "profiles: [");
+    told.push(tested());
+    write("cases/more.yaml", "profiles: []\ncustomerData: {accountId: A-1}\nexpect: []\n");
+    write("cases/more.json", r#"{"profiles": [], "customerData": {"accountId": "A-1"}, "expect": []}"#);
+    told.push(tested());
+    write("destination.yaml", "name: [");
+    told.push(tested());
+    insta::assert_snapshot!(told.join("\n\n"));
+}
+
+#[test]
+fn mappings_that_no_flow_takes_are_odd() {
+    let row = "  - {source: person.name.firstName, target: firstName}";
+    let identity = "  - {source: identityMap.Email, target: identityMap.email_sha256}";
+    let cases = [
+        (row, "  - {source: identityMap.CRMID, target: identityMap.email_sha256}"),
+        (row, "  - {source: person.name.firstName, target: identityMap.email_sha256}"),
+        (row, "  - {source: identityMap.Email, target: firstName}"),
+        (row, "  - {source: person.name.firstName, target: attributes.nope}"),
+        (row, "  - {source: a, target: firstName}\n  - {source: b, target: firstName}"),
+        (identity, ""),
+        (row, row),
+    ];
+    let mut told = String::new();
+    for (from, to) in cases {
+        let mut files = files("minimal-streaming");
+        let destination = files.get_mut("destination.yaml").expect("a destination");
+        for setting in ["acceptsAttributes", "acceptsCustomNamespaces", "profileRequired"] {
+            *destination = destination.replace(&format!("{setting}: true"), &format!("{setting}: false"));
+        }
+        let case = files.get_mut("cases/enter.yaml").expect("a case");
+        assert!(case.contains(from), "{case}");
+        *case = case.replace(from, to);
+        let project = Project::of(&files);
+        assert_eq!(findings(&project), "");
+        let warnings: Vec<String> = project.warnings().iter().map(ToString::to_string).collect();
+        told.push_str(&format!("{to}\n{}\n\n", warnings.join("\n")));
+    }
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn cases_that_cannot_be_tried_end_a_rendering() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("profiles.yaml");
+    let rendered = |profiles: &str| {
+        std::fs::write(&file, profiles).expect("written");
+        render::run(&Project::of(&files("minimal-streaming")), None, Some(&file))
+    };
+    assert_eq!(rendered("[{identityMap: {Email: [{id: a}]}}]"), Ok(()));
+    assert_eq!(rendered("[{identityMap: 7}]"), Err("1 case cannot be tried".to_owned()));
+    assert!(rendered("a: [").is_err_and(|error| error.contains("is no YAML")));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `rivermouth author validate`: everything that is wrong with a destination's folder, and what is odd.
 
-use super::project::{Finding, Project, count};
+use super::project::{Project, count};
 use crate::output::line;
 
 /// Prints the faults, if there are any, and warnings, which are none.
@@ -8,9 +8,7 @@ pub(crate) fn run(project: &Project) -> Result<(), String> {
     let rendering = project.rendering();
     let findings = || project.findings.iter().chain(&rendering);
     findings().for_each(|finding| line(&finding.to_string()));
-    // What failed to render is not told twice.
-    let told = |warning: &Finding| rendering.iter().any(|f| f.file == warning.file && f.place == warning.place);
-    let warnings: Vec<Finding> = project.warnings().into_iter().filter(|warning| !told(warning)).collect();
+    let warnings = project.warnings_beside(&rendering);
     warnings.iter().for_each(|warning| line(&warning.to_string()));
     match findings().count() {
         0 => {

@@ -208,10 +208,12 @@ impl Flow {
         for fetches in fetches.chunks(fetches.len().div_ceil(READERS)) {
             self.reading += 1;
             let (outbox, events, flow) = (self.room.outbox.clone(), self.events.clone(), self.handle.flow);
-            let (fetches, target) = (fetches.to_vec(), target.clone());
+            let (fetches, target, handle) = (fetches.to_vec(), target.clone(), self.handle.clone());
             tokio::task::spawn_blocking(move || {
                 let read = |f: Fetch| {
                     let found = outbox.fetch_profiles(flow, f.partition, f.after_seq, f.limit);
+                    // What was exported since the read began can be of audiences that only a newer target knows.
+                    let target = handle.control.lock().batching.clone().unwrap_or_else(|| target.clone());
                     (f, found.into_iter().map(|export| cut(&target, export)).collect())
                 };
                 let found = fetches.into_iter().map(read).collect();

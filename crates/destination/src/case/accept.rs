@@ -2,7 +2,7 @@
 //!
 //! In: the text of a case file, the case and its run. Out: the text with `expect` (and `alias` and `error` of an event)
 //! replaced. Always: the result reads as the case with these fields; where lines of a field can be replaced, every other
-//! line stays as it is, comments included; else (flow style, JSON, an anchor in what goes) the file is written anew.
+//! line stays as it is, comments and line ends included; else (flow style, JSON, an anchor in what goes) the file is written anew.
 
 use super::expect::json;
 use super::file::Case;
@@ -33,8 +33,16 @@ pub fn accept(text: &str, case: &Case, run: &Run) -> Option<String> {
     Some(changed(text, &changes))
 }
 
-/// The text with some of its top-level fields changed; a field without a value is gone.
+/// The text with some of its top-level fields changed; a field without a value is gone. Lines end as they did.
 fn changed(text: &str, changes: &[(&str, Option<Json>)]) -> String {
+    let lines = text.matches('\n').count();
+    match lines > 0 && text.matches("\r\n").count() == lines {
+        true => changed_lines(&text.replace("\r\n", "\n"), changes).replace('\n', "\r\n"),
+        false => changed_lines(text, changes),
+    }
+}
+
+fn changed_lines(text: &str, changes: &[(&str, Option<Json>)]) -> String {
     let lines = changes.iter().fold(text.to_owned(), |text, (name, value)| replace(&text, name, value.as_ref()));
     // A text that is no mapping has no fields to write anew; it was no case either.
     let Ok(Json::Object(mut fields)) = text::parse(YAML, text) else { return lines };

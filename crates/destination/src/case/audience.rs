@@ -19,11 +19,13 @@ pub(crate) fn run(subject: &Subject, case: &Case, event: &str) -> Run {
         Ok(found) => found,
         Err(why) => {
             run.mismatches.push(Mismatch::new(why));
+            run.refused = true;
             return run;
         }
     };
     let Some(rest) = template.events.get(&event) else {
         run.mismatches.push(Mismatch::new(format!("the audience template has no event `{}`", event.field())));
+        run.refused = true;
         return run;
     };
     let names = names(subject, case);

@@ -1,9 +1,9 @@
 //! What the written cases of a destination try, and what they do not.
 
 use super::file::Case;
-use super::mapping::mapping;
+use super::mapping::{attributes, mapping};
 use super::run::{Run, Subject};
-use crate::config::Event;
+use crate::config::{Event, FieldKind, find_field};
 use crate::message::Source;
 use serde_json::Value as Json;
 
@@ -17,7 +17,7 @@ pub fn coverage(subject: &Subject, cases: &[(&Case, &Run)]) -> String {
         parts.push(part("identity namespaces", names, |name| {
             entries.iter().any(|entry| entry["identityMap"].get(name).is_some())
         }));
-        let fields: Vec<String> = config.schema.profile_fields.iter().map(|f| f.name.to_string()).collect();
+        let fields: Vec<String> = attributes(config).iter().map(|(names, _)| names.join(".")).collect();
         if !fields.is_empty() {
             parts.push(part("attributes", fields.iter().cloned(), |name| {
                 entries.iter().any(|entry| entry["attributes"].get(name).is_some())
@@ -74,7 +74,7 @@ pub(crate) fn sources(subject: &Subject, case: &Case) -> (Vec<String>, Vec<(Vec<
     let mapping = mapping(&subject.destination, case.mapping.as_deref()).unwrap_or_default();
     let number = |target: &str| {
         let fields = &subject.destination.schema.profile_fields;
-        fields.iter().any(|f| f.name == target && matches!(f.kind, crate::config::FieldKind::Integer))
+        find_field(fields, target).is_some_and(|field| matches!(field.kind, FieldKind::Integer))
     };
     let identities = mapping.identities.iter().map(|m| (&m.source, false));
     for (source, is_number) in identities.chain(mapping.attributes.iter().map(|m| (&m.source, number(&m.target)))) {

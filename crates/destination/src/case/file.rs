@@ -301,7 +301,7 @@ impl Case {
         let read: Result<Case, _> = serde_saphyr::from_str_with_options(yaml, options);
         let mut case = read.map_err(|error| Unreadable {
             line: error.location().map(|l| l.line()),
-            message: plain(&error.without_snippet().to_string()),
+            message: plain(&error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter)),
         })?;
         case.name = name.to_owned();
         match case.fault() {

@@ -5,6 +5,7 @@
 
 use super::coverage::sources;
 use super::file::{Case, Instant, MappingRow};
+use super::mapping::attributes;
 use super::run::Subject;
 use crate::message::sample;
 use model::{SmolStr, Value};
@@ -158,11 +159,11 @@ fn rows(subject: &Subject, written: &[&Case]) -> Option<Vec<MappingRow>> {
             rows.push(row(format!("identityMap.{source}"), target));
         }
     }
-    for field in &config.schema.profile_fields {
-        let has =
-            |row: &MappingRow| row.target == field.name || row.target.strip_prefix("attributes.") == Some(&field.name);
+    for (names, _) in attributes(config) {
+        let name = names.join(".");
+        let has = |row: &MappingRow| row.target == name || row.target.strip_prefix("attributes.") == Some(&name);
         if !rows.iter().any(has) {
-            rows.push(row(field.name.to_string(), field.name.to_string()));
+            rows.push(row(name.clone(), name));
         }
     }
     Some(rows)

@@ -1,7 +1,7 @@
 //! The mapping of a case: its rows, or what the configuration suggests, with the required ones.
 
 use super::file::MappingRow;
-use crate::config::{DestinationConfig, RequiredMapping, Transformation};
+use crate::config::{CustomerDataField, DestinationConfig, RequiredMapping, Transformation, find_field};
 use crate::message::{AttributeMap, IdentityMap, Mapping, Source};
 use model::SmolStr;
 
@@ -58,7 +58,7 @@ fn attribute(
     target: &str,
     transform: Option<Transformation>,
 ) -> AttributeMap {
-    let predefined = config.schema.profile_fields.iter().any(|field| field.name == target);
+    let predefined = find_field(&config.schema.profile_fields, target).is_some();
     AttributeMap { source, target: SmolStr::new(target), transform, predefined, mandatory: false }
 }
 
@@ -72,10 +72,30 @@ fn suggest(config: &DestinationConfig, mapping: &mut Mapping) {
             mapping.identities.push(IdentityMap { source, target: name.clone(), transform: None, mandatory: false });
         }
     }
-    for field in &config.schema.profile_fields {
-        let source = Source::Attribute(vec![field.name.clone()]);
-        mapping.attributes.push(attribute(config, source, &field.name, None));
+    for (names, _) in attributes(config) {
+        let target = names.join(".");
+        mapping.attributes.push(attribute(config, Source::Attribute(names), &target, None));
     }
+}
+
+/// The destination's own attributes that hold a value: the names on the way to each, and its field.
+pub(crate) fn attributes(config: &DestinationConfig) -> Vec<(Vec<SmolStr>, &CustomerDataField)> {
+    fn walk<'c>(
+        fields: &'c [CustomerDataField],
+        around: &[SmolStr],
+        found: &mut Vec<(Vec<SmolStr>, &'c CustomerDataField)>,
+    ) {
+        for field in fields {
+            let names = [around, std::slice::from_ref(&field.name)].concat();
+            match field.properties() {
+                [] => found.push((names, field)),
+                inner => walk(inner, &names, found),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&config.schema.profile_fields, &[], &mut found);
+    found
 }
 
 fn require(config: &DestinationConfig, required: &RequiredMapping, mapping: &mut Mapping) -> Result<(), String> {

@@ -29,7 +29,7 @@ pub(crate) fn run(subject: &Subject, case: &Case) -> Run {
         Ok(flow) => flow,
         Err(faults) => {
             let mismatches = faults.into_iter().map(Mismatch::new).collect();
-            return Run { mismatches, ..Run::default() };
+            return Run { mismatches, refused: true, ..Run::default() };
         }
     };
     let mut run = Run::default();

@@ -60,6 +60,8 @@ pub struct Run {
     pub alias: Option<String>,
     /// The message with which it failed.
     pub error: Option<String>,
+    /// Whether the case cannot be tried: the mismatches say why.
+    pub refused: bool,
     /// Where it is not as the case expects.
     pub mismatches: Vec<Mismatch>,
 }

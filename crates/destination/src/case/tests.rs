@@ -56,8 +56,12 @@ metadataTemplate:
 "#;
 
 fn subject(body: &str) -> Subject {
+    subject_of(DESTINATION, body)
+}
+
+fn subject_of(destination: &str, body: &str) -> Subject {
     let files = [
-        ("destination.yaml", DESTINATION),
+        ("destination.yaml", destination),
         ("servers/members.yaml", SERVER),
         ("templates/body.peb", body),
         ("audience-templates/lists.yaml", LISTS),
@@ -163,6 +167,30 @@ fn accepting_rewrites_the_expectation_and_nothing_else() {
 
 /// However a case is written, what is accepted reads as the case with the new expectation, and is accepted as it is.
 #[test]
+fn accepting_keeps_the_ends_of_lines() {
+    let subject = subject(BODY);
+    let text = GOLDEN.replace("first: Ann,", "first: Anna,");
+    let accepted = |text: &str| {
+        let case = case(text);
+        accept(text, &case, &run(&subject, &case)).expect("requests")
+    };
+    let unix = accepted(&text);
+    assert!(unix.contains('\n') && !unix.contains('\r'));
+    assert_eq!(accepted(&text.replace('\n', "\r\n")), unix.replace('\n', "\r\n"));
+}
+
+#[test]
+fn faults_are_in_the_words_of_authors() {
+    for yaml in ["profiles: []\nprofiles: []\n", "profiles: []\n---\nprofiles: []\n"] {
+        let told = [
+            Case::parse("a", yaml).expect_err(yaml).to_string(),
+            crate::folder::parse("a.yaml", yaml).expect_err(yaml).message,
+        ];
+        assert!(told.iter().all(|told| !told.contains("Options") && !told.contains("from_str")), "{told:?}");
+    }
+}
+
+#[test]
 fn accepting_keeps_any_style_readable() {
     let subject = subject(BODY);
     let styles = [
@@ -189,6 +217,38 @@ fn accepting_keeps_any_style_readable() {
             assert_eq!(accept(&accepted, &again, &run(&subject, &again)).as_deref(), Some(&*accepted), "{style}");
         }
     }
+}
+
+#[test]
+fn attributes_of_groups_are_the_destination_s_own() {
+    let fields =
+        "[{name: address, type: object, properties: [{name: city, type: string}, {name: zip, type: integer}]}]";
+    let destination = DESTINATION.replace("[{name: firstName, type: string}]", fields);
+    let body = "{{ input.profiles[0].attributes | toJson | raw }}";
+    let subject = subject_of(&destination, body);
+    let mapping = "mapping:
+  - {source: identityMap.Email, target: identityMap.email}
+  - {source: home.city, target: address.city}
+  - {source: home.zip, target: attributes.address.zip}
+  - {source: home.name, target: other}
+";
+    let profiles = "customerData: {accountId: a}
+profiles:
+  - {segmentMembership: {ups: {s: {status: realized}}}, identityMap: {Email: [{id: a}]}, home: {city: Ghent}, address: {zip: 7}}
+";
+    let bodies = |mapping: &str| {
+        let run = run(&subject, &case(&format!("{mapping}{profiles}")));
+        let body = |exchange: &Exchange| exchange.request.as_ref().ok().and_then(|request| request.body.clone());
+        run.exchanges.iter().map(|exchange| body(exchange).unwrap_or_default().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(bodies(mapping), [r#"{"address.city":"Ghent","other":{}}"#]);
+    // What is suggested: every attribute that holds a value, from the attribute of the same name.
+    assert_eq!(bodies(""), [r#"{"address.zip":7}"#]);
+    let case = case(&format!("{mapping}{profiles}"));
+    let run = run(&subject, &case);
+    assert!(coverage(&subject, &[(&case, &run)]).contains("attributes 1/2 (not address.zip)"));
+    let names: Vec<String> = generate(&subject, &[&case], 10).into_iter().map(|case| case.name).collect();
+    assert!(names.contains(&"without home.zip".to_owned()), "{names:?}");
 }
 
 #[test]

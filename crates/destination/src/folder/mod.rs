@@ -7,7 +7,7 @@
 //! The layout: `destination.yaml`, `servers/NAME.yaml`, `audience-templates/NAME.yaml`, `credentials/NAME.yaml`,
 //! `cases/NAME.yaml`, each also as JSON. A destination names the others by NAME where the API has an id. A templated
 //! value may have `file: templates/body.peb` in place of `value`; the line break at the end of that file is not part
-//! of the template.
+//! of the template, nor is a mark of byte order at its start.
 
 pub(crate) mod text;
 mod visible;
@@ -15,7 +15,7 @@ mod warnings;
 mod words;
 mod write;
 
-pub use text::yaml;
+pub use text::{parse, yaml};
 pub use warnings::Warning;
 
 use crate::config::{
@@ -44,6 +44,21 @@ pub struct Folder {
     places: BTreeMap<(Part, String), String>,
     /// Where a template came from: document and path of its `value`, to its file.
     templates: BTreeMap<(String, String), String>,
+}
+
+/// What a folder holds already, so that a document that comes again is where it was.
+#[derive(Clone, Debug, Default)]
+pub struct Before<'f> {
+    /// The folder, where it can be read.
+    pub folder: Option<&'f Folder>,
+    /// Local names, by the directory of the part (`servers`) and the id.
+    pub names: BTreeMap<(String, String), String>,
+}
+
+impl Before<'_> {
+    fn names_of(&self, part: &str) -> impl Iterator<Item = &str> {
+        self.names.iter().filter(move |((of, _), _)| of == part).map(|(_, name)| name.as_str())
+    }
 }
 
 /// Everything of a folder, read and checked.
@@ -239,15 +254,16 @@ impl Folder {
     }
 
     /// The files of a destination as the Authoring API shows it, with everything that it names. Ids become local
-    /// names; longer templates become files of their own.
+    /// names; longer templates become files of their own. What was there before keeps its names.
     pub fn from_api(
         destination: &Json,
         servers: &[Json],
         audience_templates: &[Json],
         credentials: &[Json],
         cases: &[(String, Json)],
+        before: &Before<'_>,
     ) -> BTreeMap<String, String> {
-        write::files(destination, servers, audience_templates, credentials, cases)
+        write::files(destination, servers, audience_templates, credentials, cases, before)
     }
 }
 
@@ -320,6 +336,8 @@ impl Resolving<'_> {
         let Some(text) = self.files.get(&name) else {
             return fault(format!("there is no file {name:?} in this folder"));
         };
+        // A mark of byte order says how the file is written; it is no part of the text.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let value = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n')).unwrap_or(text);
         self.used.insert(name.clone());
         self.templates.insert((self.file.to_owned(), format!("{path}.value")), name);

@@ -5,7 +5,10 @@ use crate::json::read_json;
 use serde_json::Value as Json;
 
 /// Reads a file by its ending. The path of a fault begins at the document.
-pub(crate) fn parse(file: &str, text: &str) -> Result<Json, Fault> {
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn parse(file: &str, text: &str) -> Result<Json, Fault> {
     if file.ends_with(".json") {
         return read_json(text.as_bytes()).map_err(|fault| match fault.path.is_empty() {
             true => Fault::new("", format!("is no JSON: {}", fault.message)),
@@ -19,7 +22,10 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Json, Fault> {
         underscored_numbers_as_strings: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| Fault::new("", format!("is no YAML: {error}")))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        let said = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        Fault::new("", format!("is no YAML: {said}"))
+    })
 }
 
 /// Names that are longer are written as explicit ones: YAML 1.2 ends an implicit one at 1024 characters, quotes

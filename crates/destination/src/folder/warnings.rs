@@ -49,7 +49,7 @@ impl Folder {
         warnings
     }
 
-    fn file(&self, part: Part, name: &str) -> String {
+    pub(super) fn file(&self, part: Part, name: &str) -> String {
         self.places.get(&(part, name.to_owned())).cloned().unwrap_or_default()
     }
 

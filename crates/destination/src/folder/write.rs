@@ -1,6 +1,7 @@
 //! From documents of the Authoring API to the files of a folder.
 
 use super::text::yaml;
+use super::{Before, Folder, PARTS, Part};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub(crate) fn files(
     audience_templates: &[Json],
     credentials: &[Json],
     cases: &[(String, Json)],
+    before: &Before<'_>,
 ) -> BTreeMap<String, String> {
     let mut files = BTreeMap::new();
     let mut names: BTreeMap<(&str, String), String> = BTreeMap::new();
@@ -32,12 +34,14 @@ pub(crate) fn files(
     for (part, documents) in
         [("servers", servers), ("audience-templates", audience_templates), ("credentials", credentials)]
     {
-        let mut taken = Vec::new();
+        let mut taken: Vec<String> = before.names_of(part).map(str::to_owned).collect();
         let mut named = Vec::new();
         for document in documents {
-            let name = local_name(document, part, &taken);
+            let id = document.get("instanceId").and_then(Json::as_str);
+            let known = id.and_then(|id| before.names.get(&(part.to_owned(), id.to_owned())).cloned());
+            let name = known.unwrap_or_else(|| local_name(document, part, &taken));
             taken.push(name.clone());
-            if let Some(id) = document.get("instanceId").and_then(Json::as_str) {
+            if let Some(id) = id {
                 names.insert((part, id.to_owned()), name.clone());
             }
             named.push((name, without_server_set(document)));
@@ -46,11 +50,11 @@ pub(crate) fn files(
     }
     let mut destination = without_server_set(destination);
     rename_links(&mut destination, &names);
-    extract(&mut destination, "destination", &mut files);
+    Templates::new(before, "destination", "", &mut files).extract(&mut destination, "destination", "");
     files.insert("destination.yaml".to_owned(), yaml(&destination));
     for (part, named) in parts {
         for (name, mut document) in named {
-            extract(&mut document, &name, &mut files);
+            Templates::new(before, part, &name, &mut files).extract(&mut document, &name, "");
             files.insert(format!("{part}/{name}.yaml"), yaml(&document));
         }
     }
@@ -121,56 +125,84 @@ fn rename_links(json: &mut Json, names: &BTreeMap<(&str, String), String>) {
     }
 }
 
-/// Moves long templates into files of their own.
-fn extract(json: &mut Json, name: &str, files: &mut BTreeMap<String, String>) {
-    match json {
-        Json::Array(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                extract(item, &format!("{name}-{}", index + 1), files);
-            }
-        }
-        Json::Object(map) if is_long_template(map) => {
-            let base = format!("templates/{}", slug(name, "template"));
-            let mut file = format!("{base}.peb");
-            for number in 2.. {
-                if !files.contains_key(&file) {
-                    break;
+/// Moves the templates of one document into files of their own: long ones, and those that had one before.
+struct Templates<'f> {
+    files: &'f mut BTreeMap<String, String>,
+    before: Option<&'f Folder>,
+    /// Where the document stood before.
+    document: String,
+}
+
+impl<'f> Templates<'f> {
+    fn new(before: &Before<'f>, part: &str, name: &str, files: &'f mut BTreeMap<String, String>) -> Templates<'f> {
+        let part = PARTS.iter().find(|(word, _)| *word == part).map_or(Part::Destination, |(_, part)| *part);
+        let document = before.folder.map(|folder| folder.file(part, name)).unwrap_or_default();
+        Templates { files, before: before.folder, document }
+    }
+
+    fn extract(&mut self, json: &mut Json, name: &str, path: &str) {
+        match json {
+            Json::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.extract(item, &format!("{name}-{}", index + 1), &format!("{path}[{index}]"));
                 }
-                file = format!("{base}-{number}.peb");
             }
-            let fields = std::mem::take(map).into_iter();
-            let mut text = String::new();
-            *map = fields
-                .map(|(field, value)| {
-                    if field != "value" {
-                        return (field, value);
-                    }
-                    text = value.as_str().unwrap_or_default().to_owned();
-                    ("file".to_owned(), Json::from(file.as_str()))
-                })
-                .collect();
-            text.push('\n');
-            files.insert(file, text);
-        }
-        Json::Object(map) => {
-            for (field, value) in map.iter_mut() {
-                let name = match field.as_str() {
-                    // Layers that say nothing about what the template is for.
-                    "httpTemplate" | "urlBasedDestination" | "fileConfigurations" => name.to_owned(),
-                    "requestBody" => format!("{name}-body"),
-                    field => format!("{name}-{field}"),
-                };
-                extract(value, &name, files);
+            Json::Object(map) if is_template(map) => self.template(map, name, path),
+            Json::Object(map) => {
+                for (field, value) in map.iter_mut() {
+                    let name = match field.as_str() {
+                        // Layers that say nothing about what the template is for.
+                        "httpTemplate" | "urlBasedDestination" | "fileConfigurations" => name.to_owned(),
+                        "requestBody" => format!("{name}-body"),
+                        field => format!("{name}-{field}"),
+                    };
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.extract(value, &name, &format!("{path}{dot}{field}"));
+                }
             }
+            _ => {}
         }
-        _ => {}
+    }
+
+    fn template(&mut self, map: &mut Map<String, Json>, name: &str, path: &str) {
+        let text = map.get("value").and_then(Json::as_str).unwrap_or_default();
+        let is_long = text.len() > INLINE_MAX || text.contains('\n');
+        let place = (std::mem::take(&mut self.document), format!("{path}.value"));
+        let mut kept = self.before.and_then(|folder| folder.templates.get(&place).cloned());
+        self.document = place.0;
+        let text = format!("{text}\n");
+        // Two documents may have had the same.
+        kept = kept.filter(|file| self.files.get(file).is_none_or(|other| *other == text));
+        if kept.is_none() && !is_long {
+            return;
+        }
+        let file = kept.unwrap_or_else(|| self.free(name));
+        let fields = std::mem::take(map).into_iter();
+        let moved = |(field, value)| match field == "value" {
+            true => ("file".to_owned(), Json::from(file.as_str())),
+            false => (field, value),
+        };
+        *map = fields.map(moved).collect();
+        self.files.insert(file, text);
+    }
+
+    fn free(&self, name: &str) -> String {
+        let base = format!("templates/{}", slug(name, "template"));
+        let mut file = format!("{base}.peb");
+        for number in 2.. {
+            if !self.files.contains_key(&file) {
+                break;
+            }
+            file = format!("{base}-{number}.peb");
+        }
+        file
     }
 }
 
-fn is_long_template(map: &Map<String, Json>) -> bool {
+fn is_template(map: &Map<String, Json>) -> bool {
     let template = map.get("templatingStrategy").is_some_and(|strategy| strategy == "PEBBLE_V1");
-    let value = map.get("value").and_then(Json::as_str);
-    // The reader takes one line break, with or without a carriage return, off the end.
-    let long = value.is_some_and(|text| (text.len() > INLINE_MAX || text.contains('\n')) && !text.ends_with('\r'));
-    template && long && !map.contains_key("file")
+    // The reader takes one line break, with or without a carriage return, off the end; a mark of byte order off the
+    // start.
+    let whole = |text: &str| !text.ends_with('\r') && !text.starts_with('\u{feff}');
+    template && map.get("value").and_then(Json::as_str).is_some_and(whole) && !map.contains_key("file")
 }

@@ -42,6 +42,7 @@ pub(super) fn first_timer(store: &dyn Store, no: PartitionNo) -> Result<Option<T
 impl PartitionWorker {
     /// Takes a new plan into force. Stored profiles are looked at again only where it asks for that.
     pub(super) fn change_plan(&mut self, no: PartitionNo, n: u64) -> Result<()> {
+        self.control.wait_told(n);
         let plan = self.control.plan_at(n);
         let old = std::mem::replace(&mut self.partition(no).plan, plan.clone());
         self.partition(no).progress.plan_n = n;

@@ -123,7 +123,7 @@ fn the_first_hour_goes_as_the_readme_says() {
         assert!(is_as_shown(&shown, &output), "{title}: the README shows\n{shown}\n\nthere came\n{output}");
     }
     let report = desk.read("report.xml");
-    assert!(report.contains("<testsuite name=\"Moviestar\" tests=\"10\" failures=\"0\">"), "{report}");
+    assert!(report.contains("<testsuite name=\"Moviestar\" tests=\"10\" failures=\"0\" errors=\"0\">"), "{report}");
     check_delivery(&desk);
     check_ledgers(&desk);
 }

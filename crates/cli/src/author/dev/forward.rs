@@ -4,6 +4,7 @@
 //! rendered; a request that did not change is not sent again.
 
 use super::state::{Reply, State};
+use crate::author::scrub::Scrub;
 use destination::message::Request;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,11 +26,7 @@ type Said = Result<(u16, Vec<(String, String)>, String, f64), String>;
 impl Forward {
     /// A receiver at an address.
     pub(crate) fn new(to: &str) -> Result<Forward, String> {
-        let to = url::Url::parse(to).map_err(|error| format!("--to {to}: {error}"))?;
-        if !matches!(to.scheme(), "http" | "https") {
-            return Err(format!("--to {to}: must be an http or https address"));
-        }
-        Ok(Forward { to, client: client()?, last: Mutex::default() })
+        Ok(Forward { to: receiver(to)?, client: client()?, last: Mutex::default() })
     }
 
     /// Sends what changed, and puts the answers beside the requests.
@@ -66,15 +63,32 @@ impl Forward {
         if let Some(body) = &request.body {
             out = out.body(body.clone());
         }
-        let answer = out.send().await.map_err(|error| format!("{} cannot be reached: {error}", self.to))?;
+        let answer = out
+            .send()
+            .await
+            .map_err(|error| format!("{} cannot be reached: {}", shown(&self.to), error.without_url()))?;
         let status = answer.status().as_u16();
         let headers = answer.headers().iter();
         let headers =
             headers.map(|(n, v)| (n.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
-        let body = answer.bytes().await.map_err(|error| error.to_string())?;
+        let body = answer.bytes().await.map_err(|error| error.without_url().to_string())?;
         let body = String::from_utf8_lossy(&body[..body.len().min(SHOWN_BYTES)]).into_owned();
         Ok((status, headers, body, started.elapsed().as_secs_f64() * 1e3))
     }
+}
+
+/// The address that `--to` gives.
+pub(crate) fn receiver(to: &str) -> Result<url::Url, String> {
+    let url = url::Url::parse(to).map_err(|error| format!("--to {}: {error}", Scrub::default().text(to)))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        _ => Err(format!("--to {}: must be an http or https address", shown(&url))),
+    }
+}
+
+/// An address as it may be printed: without a password.
+pub(crate) fn shown(url: &url::Url) -> String {
+    Scrub::default().text(url.as_str())
 }
 
 /// A client that goes where it is told, without proxies and redirects.
@@ -100,6 +114,15 @@ pub(crate) fn aimed(to: &url::Url, address: &str) -> Result<url::Url, String> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn receivers_are_shown_without_passwords() {
+        let shown = |to: &str| super::receiver(to).map(|url| super::shown(&url));
+        assert_eq!(shown("http://u:PW@h/x?key=k").as_deref(), Ok("http://u:<removed>@h/x?key=<removed>"));
+        let refused = shown("ftp://u:PW@h/");
+        assert_eq!(refused.unwrap_err(), "--to ftp://u:<removed>@h/: must be an http or https address");
+        assert!(shown("http://u:PW@h:x/").is_err_and(|error| !error.contains("PW")));
+    }
+
     #[test]
     fn requests_go_where_they_are_told() {
         let aimed = |to: &str, address: &str| {

@@ -16,6 +16,7 @@ pub(crate) struct State {
     name: String,
     error: Option<String>,
     findings: Vec<Finding>,
+    warnings: Vec<Finding>,
     /// The written cases with their runs.
     pub(crate) cases: Vec<Tried>,
     generated: Vec<Verdict>,
@@ -48,6 +49,7 @@ impl State {
             name: dir.display().to_string(),
             error: None,
             findings: Vec::new(),
+            warnings: Vec::new(),
             cases: Vec::new(),
             generated: Vec::new(),
             millis: 0.0,
@@ -74,6 +76,7 @@ impl State {
             let replies = run.exchanges.iter().map(|_| None).collect();
             self.cases.push(Tried { file: file.file.clone(), case, run, broken, replies });
         }
+        self.warnings = project.warnings_beside(&self.findings);
     }
 
     /// One line for the terminal.
@@ -87,7 +90,11 @@ impl State {
             (None, 0, failed) => format!("{failed} failed"),
             (None, faults, failed) => format!("{}, {failed} failed", count(faults, "fault")),
         };
-        format!("{} in {:.1} ms: {verdict}", count(cases, "case"), self.millis)
+        let warnings = match self.warnings.len() {
+            0 => String::new(),
+            warnings => format!(", {}", count(warnings, "warning")),
+        };
+        format!("{} in {:.1} ms: {verdict}{warnings}", count(cases, "case"), self.millis)
     }
 
     /// For the page.
@@ -100,6 +107,7 @@ impl State {
             "error": self.error,
             "millis": self.millis,
             "findings": self.findings.iter().map(finding).collect::<Vec<_>>(),
+            "warnings": self.warnings.iter().map(finding).collect::<Vec<_>>(),
             "cases": self.cases.iter().map(Tried::json).collect::<Vec<_>>(),
             "generated": generated.collect::<Vec<_>>(),
         })
@@ -191,5 +199,26 @@ fn pretty(text: &str) -> String {
     match serde_json::from_str::<Json>(text) {
         Ok(json) => serde_json::to_string_pretty(&json).unwrap_or_else(|_| text.to_owned()),
         Err(_) => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_shown() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let dir = directory.path().join("mine");
+        crate::author::new::run(&dir, "minimal-streaming").expect("written");
+        assert_eq!(State::of(&dir).json()["warnings"], json!([]));
+        let case = dir.join("cases/enter.yaml");
+        let text = std::fs::read_to_string(&case).expect("a case");
+        std::fs::write(&case, text.replace("source: person.name.firstName", "source: identityMap.Email"))
+            .expect("written");
+        let state = State::of(&dir);
+        let warnings = state.json()["warnings"].clone();
+        assert_eq!((&warnings[0]["file"], &warnings[0]["line"]), (&json!("cases/enter.yaml"), &json!(7)));
+        assert!(state.summary().ends_with(", 1 warning"), "{}", state.summary());
     }
 }
