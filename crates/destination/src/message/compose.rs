@@ -2,8 +2,8 @@
 //!
 //! In: a group and some of its slices. Out: a [`Request`], or which template failed and how. Always: a request is
 //! whole: an empty body, an address that is none, a header of several lines are errors, and nothing is sent (B.28).
-//! Whether a body is the JSON that its content type promises is asked of the request ([`Request::json_fault`]): who
-//! sends does not send one that is not (B.28), who shows it to its author shows both.
+//! Whether a body is the JSON that its content type promises can be asked of the request ([`Request::json_fault`]): its
+//! author is told. It is sent as it is all the same (destination-sdk.md §4.3): receivers take lists with a comma too many.
 
 use super::context::{key, limits, map};
 use super::design::RequestTemplate;
