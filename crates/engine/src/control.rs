@@ -137,7 +137,7 @@ impl Control {
     /// Blocks for the one fsync of a change: there is no point at which a caller that hangs up could
     /// leave it in the log and not in force.
     fn accept(&self, docs: &DocSet, changes: Vec<DocChange>) -> Result<(), Error> {
-        let at = self.clock.now();
+        let (at, before) = (self.clock.now(), docs.n);
         let mut docs = docs.clone();
         let payload = encode_changes(docs.n + 1, at, &changes);
         for change in &changes {
@@ -161,6 +161,9 @@ impl Control {
             Ok(appended) => appended,
             Err(error) => {
                 self.history.lock().plans.remove(&docs.n);
+                drop(told);
+                // Nobody saw this position: the next change has it again.
+                *self.told.lock() = before;
                 return Err(error.into());
             }
         };

@@ -2,8 +2,9 @@
 //!
 //! In: the object in the configuration of a destination server; later, an answer's status and body. Out: what became
 //! of each entry of the message (an entry is one element of `input.profiles`), or that the whole message is suspect.
-//! Always: an answer that does not fit the declaration, or that cannot be about this message (it counts more than was
-//! sent, names a place or an id that was not), is an error, never a success or a refusal; nothing here panics.
+//! Always: an answer that does not fit the declaration is an error, never a success; nothing here panics. A receiver that
+//! says that something failed, and names or counts it otherwise than it was sent, makes the message suspect: halves of it
+//! find what is refused, and the rest is delivered.
 //! This is an extension of ours: the original knows statuses only.
 
 use super::judge::SliceOutcome;
@@ -52,9 +53,8 @@ const MESSAGE_CHARS_MAX: usize = 200;
 /// ```json
 /// {"type": "COUNTS", "failed": "$.num_invalid_entries"}
 /// ```
-/// A missing or null `list` of failed entries means that none failed. An answer that cannot be about this message (a
-/// count beyond what was sent, an index or an id that was not) cannot be read. With a 2xx status, an answer that cannot
-/// be read is a failure that is worth another attempt; with any other status, the status decides.
+/// A missing or null `list` of failed entries means that none failed. With a 2xx status, an answer that cannot be
+/// read is a failure that is worth another attempt; with any other status, the status decides.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     statuses: Vec<(u16, u16)>,
@@ -142,9 +142,10 @@ impl Outcome {
             Shape::Counts { place, succeeded } => {
                 let count = number(place.nodes(&answer)?.and_then(|n| n.first().copied()).unwrap_or(&Json::Null))
                     .ok_or(format!("no whole number at `{place}`"))?;
-                let others = (entries as u64).checked_sub(count);
-                let others = others.ok_or_else(|| format!("{count} at `{place}` are more than the {entries} sent"))?;
-                let failed = if *succeeded { others } else { count };
+                let failed = match succeeded {
+                    true => (entries as u64).checked_sub(count).ok_or("it counts more than was sent")?,
+                    false => count,
+                };
                 let words = self.error.as_ref().and_then(|p| words(p.first(&answer)));
                 let words = words.map(|w| format!(": {w}")).unwrap_or_default();
                 Ok(match failed {
@@ -197,10 +198,20 @@ impl Outcome {
             let id = print(entry_id, at).map_err(|e| format!("`entryId` of entry {at}: {e}"))?;
             places.entry(id.trim().to_owned()).or_default().push(at);
         }
-        self.failed(list, answer, entries, &|item| {
-            let found = scalar(id.first(item)).ok_or(format!("no id at `{id}`"))?;
-            // The id itself can be personal.
-            places.get(found.trim()).cloned().ok_or(format!("the id at `{id}` names none of the {entries} entries"))
+        let mut unknown = None;
+        let reading = self.failed(list, answer, entries, &|item| {
+            let id = scalar(id.first(item)).ok_or(format!("no id at `{id}`"))?;
+            Ok(places.get(id.trim()).cloned().unwrap_or_default())
+        })?;
+        for item in list.list(answer)?.unwrap_or_default() {
+            let known = scalar(id.first(item)).is_some_and(|id| places.contains_key(id.trim()));
+            if !known && self.state_of(item, true) != SliceOutcome::Delivered {
+                unknown = Some(item);
+            }
+        }
+        Ok(match unknown {
+            Some(item) => Reading::Suspect(self.reason(item, "refused an entry of an id that was not sent")),
+            None => reading,
         })
     }
 

@@ -68,17 +68,17 @@ fn answers_are_read_as_declared() {
         (&indexes, json!({"errors": [{"at": -1}]}), unreadable("no whole number at `$.at`")),
         (&indexes, json!({"errors": {"at": 1}}), unreadable("no list at `$.errors`, but an object")),
         (&ids, json!({"invalid": [{"id": "id1"}]}), each(vec![Delivered, rejected("refused")])),
-        (&ids, json!({"invalid": [{"id": "zz"}]}), unreadable("the id at `$` names none of the 2 entries")),
-        (&ids, json!({"invalid": [{"id": "id0"}, {"id": 7}]}), unreadable("the id at `$` names none of the 2 entries")),
+        (&ids, json!({"invalid": [{"id": "zz"}]}), suspect("refused an entry of an id that was not sent")),
+        (&ids, json!({"invalid": [{"id": "id0"}, {"id": 7}]}), suspect("refused an entry of an id that was not sent")),
         (&ids, json!({"invalid": []}), each(vec![Delivered, Delivered])),
         (&failed, json!({"failed": 0}), each(vec![Delivered, Delivered])),
         (&failed, json!({"failed": "1", "message": "bad\nhash"}), suspect("1 of 2 refused: badhash")),
         (&failed, json!({"failed": 1.5}), unreadable("no whole number at `$.failed`")),
         (&failed, json!({"failed": 2.0}), suspect("2 of 2 refused")),
-        (&failed, json!({"failed": 12}), unreadable("12 at `$.failed` are more than the 2 sent")),
+        (&failed, json!({"failed": 12}), suspect("12 of 2 refused")),
         (&succeeded, json!({"accepted": 2}), each(vec![Delivered, Delivered])),
         (&succeeded, json!({"accepted": 0}), suspect("2 of 2 refused")),
-        (&succeeded, json!({"accepted": 3}), unreadable("3 at `$.accepted` are more than the 2 sent")),
+        (&succeeded, json!({"accepted": 3}), unreadable("it counts more than was sent")),
     ];
     for (outcome, answer, expected) in cases {
         assert_eq!(read(outcome, answer.to_string().as_bytes(), 2), expected, "{answer}");

@@ -339,7 +339,7 @@ fn a_slice_ends_as_the_worst_of_its_entries() {
         Judgement::PerSlice(vec![retry("state `later`"), Delivered])
     );
     let unknown = judge(200, &failed(r#"{"id": "eu:zz", "code": "bad"}"#));
-    assert!(matches!(unknown, Judgement::AllRetry { .. }), "an answer to something else: {unknown:?}");
+    assert!(matches!(unknown, Judgement::AllRejected { whole_batch: true, .. }), "{unknown:?}");
     for body in ["", "<html>", "[]", r#"{"failed": 7}"#] {
         assert!(matches!(judge(200, body), Judgement::AllRetry { .. }), "{body}");
     }

@@ -84,7 +84,9 @@ impl Scrub {
                 let named = ["name", "key", "field", "header", "parameter"];
                 let named = named.iter().filter_map(|name| fields.get(*name)?.as_str()).any(names::is_secret);
                 let field = |(name, value): (&String, &Json)| {
-                    let is_secret = names::is_secret(name)
+                    // `"tokens": 3` counts some.
+                    let counts = value.is_number() && name.ends_with('s');
+                    let is_secret = (names::is_secret(name) && !counts)
                         || (value.is_string() && names::is_secret_text(name))
                         || (named && ["value", "values", "content"].contains(&name.as_str()));
                     let value = if is_secret { self.removed_json(value) } else { self.json(value, depth) };
@@ -99,17 +101,33 @@ impl Scrub {
 
     /// A secret of JSON; what says nothing stays.
     fn removed_json(&self, json: &Json) -> Json {
-        let mut found = Vec::new();
-        texts(json, &mut found);
-        found.iter().for_each(|text| self.remember(text));
+        self.remember_json(json);
         if json.is_null() || json.is_boolean() || json == "" { json.clone() } else { REMOVED.into() }
+    }
+
+    /// Of a group only what its own names say to be secret: the rest can be anything.
+    fn remember_json(&self, json: &Json) {
+        match json {
+            Json::String(text) => self.remember(text),
+            Json::Number(number) => self.remember(&number.to_string()),
+            Json::Array(items) => {
+                items.iter().filter(|item| !item.is_object()).for_each(|item| self.remember_json(item))
+            }
+            Json::Object(fields) => {
+                fields
+                    .iter()
+                    .filter(|(name, _)| names::is_secret(name))
+                    .for_each(|(_, value)| self.remember_json(value));
+            }
+            Json::Null | Json::Bool(_) => {}
+        }
     }
 
     /// What stands in the place of a secret, which is known from now on.
     fn removed(&self, secret: &str) -> String {
+        const PART_BYTES_MIN: usize = 12;
         self.remember(secret);
-        // Behind the word of a scheme, and the value of a cookie.
-        secret.split([' ', ';', ',', '=']).filter(|part| part.len() >= 12).for_each(|part| self.remember(part));
+        parts(secret).into_iter().filter(|part| part.len() >= PART_BYTES_MIN).for_each(|part| self.remember(part));
         if secret.is_empty() { String::new() } else { REMOVED.to_owned() }
     }
 
@@ -121,6 +139,33 @@ impl Scrub {
             self.values.lock().add(value);
         }
     }
+}
+
+/// What is secret by itself of a header's value: what stands behind the word of a scheme, values of cookies without
+/// their attributes, and those parameters of a scheme whose names say so.
+fn parts(secret: &str) -> Vec<&str> {
+    const ATTRIBUTES: [&str; 5] = ["domain", "path", "expires", "max-age", "samesite"];
+    let is_scheme = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    let (scheme, tail) = match secret.split_once(' ') {
+        Some((word, tail)) if is_scheme(word) => (true, tail),
+        _ => (false, secret),
+    };
+    let single = !tail.contains([';', ',']);
+    let mut found = Vec::new();
+    for pair in tail.split([';', ',']).map(str::trim) {
+        match pair.split_once('=').filter(|(_, value)| !value.trim_matches('=').is_empty()) {
+            Some((name, value)) => {
+                let says_so = if scheme {
+                    names::is_secret_header(name)
+                } else {
+                    !ATTRIBUTES.iter().any(|attribute| attribute.eq_ignore_ascii_case(name))
+                };
+                found.extend(says_so.then(|| value.trim_matches('"')));
+            }
+            None => found.extend(single.then_some(pair)),
+        }
+    }
+    found
 }
 
 fn texts(json: &Json, found: &mut Vec<String>) {

@@ -13,6 +13,10 @@ const PARTS: &[&str] = &[
     "apikey",
     "accesskey",
     "privatekey",
+    "sharedkey",
+    "signingkey",
+    "encryptionkey",
+    "subscriptionkey",
     "authorization",
     "authentication",
     "credential",
@@ -26,11 +30,26 @@ const PARTS: &[&str] = &[
 /// Whole words: as parts they are in `compass` and in `passenger`.
 const WORDS: &[&str] = &["pass", "pwd", "hmac"];
 /// Words behind a secret's name that make it the name of something else.
-const ABOUT: &[&str] = &["type", "expires", "in", "at", "count", "url", "uri", "endpoint"];
-/// Secrets in addresses, in forms, and as the whole of a header's name; elsewhere they are the names of anything.
-const IN_QUERIES: &[&str] = &["auth", "code", "key", "sig"];
-/// Last words of headers.
-const IN_HEADERS: &[&str] = &["auth", "key", "sig"];
+const ABOUT: &[&str] = &[
+    "type",
+    "expires",
+    "in",
+    "at",
+    "count",
+    "url",
+    "uri",
+    "endpoint",
+    "date",
+    "consent",
+    "method",
+    "algorithm",
+    "length",
+    "version",
+    "status",
+    "name",
+];
+/// Last words of names in addresses, forms and headers; elsewhere they are the names of anything.
+const LAST: &[&str] = &["auth", "key", "sig"];
 
 /// Whether a field of this name holds a secret, wherever it is.
 pub(super) fn is_secret(name: &str) -> bool {
@@ -42,12 +61,12 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// Whether it holds one in an address or a form.
 pub(super) fn is_secret_in_query(name: &str) -> bool {
-    is_secret(name) || IN_QUERIES.contains(&words(name).concat().as_str())
+    is_secret_header(name) || words(name).concat() == "code"
 }
 
 /// Whether it holds one as a header.
 pub(super) fn is_secret_header(name: &str) -> bool {
-    is_secret(name) || words(name).last().is_some_and(|word| IN_HEADERS.contains(&word.as_str()))
+    is_secret(name) || words(name).last().is_some_and(|word| LAST.contains(&word.as_str()))
 }
 
 /// Whether a text is the name of a secret where a field of this name means one and its value is text.

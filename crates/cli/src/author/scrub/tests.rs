@@ -122,6 +122,45 @@ fn what_was_found_under_a_name_is_known_everywhere() {
     assert_eq!(scrub.body("", r#"{"given": "Tq+/x y9", "n": "active"}"#), json!({"given": REMOVED, "n": "active"}));
 }
 
+/// What stands beside a secret is none: it stays wherever it comes again.
+#[test]
+fn what_stands_beside_a_secret_stays() {
+    let scrub = scrub();
+    let headers = [
+        ("Set-Cookie", "sid=0123456789ABCDEF; Domain=.api.partner.example; Path=/api/v2/audiences; HttpOnly"),
+        (
+            "Authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7/x, SignedHeaders=x-amz-content-sha256, Signature=fe5f80f77d5fa",
+        ),
+        ("WWW-Authenticate", "Bearer realm=\"partner\", error=\"invalid_token\""),
+    ];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let clean: Vec<String> = scrub.headers(&headers).into_iter().map(|(_, value)| value).collect();
+    assert_eq!(clean, [REMOVED, REMOVED, "Bearer realm=\"partner\", error=\"invalid_token\""]);
+    let body = json!({"session": {"country": "Germany", "token": "Abcdef-123456"}, "tokens": 3, "signatureDate": "2024-01-01"});
+    assert_eq!(
+        scrub.body("application/json", &body.to_string()),
+        json!({"session": REMOVED, "tokens": 3, "signatureDate": "2024-01-01"})
+    );
+    let later = "https://x.api.partner.example/api/v2/audiences/17 error=17 realm= Germany x-amz-content-sha256";
+    assert_eq!(scrub.text(later), later);
+    let known = "0123456789ABCDEF AKIAIOSFODNN7/x fe5f80f77d5fa Abcdef-123456";
+    assert_eq!(scrub.text(known), [REMOVED; 4].join(" "));
+    assert_eq!(
+        scrub.address("/a?subscription-key=k1&app_key=k2&page=2"),
+        format!("/a?subscription-key={REMOVED}&app_key={REMOVED}&page=2")
+    );
+}
+
+#[test]
+fn long_lines_of_anything_end() {
+    let scrub = scrub();
+    for unit in ["a:b;", "<a ", "a:", ";a:b"] {
+        let text = unit.repeat(1 << 16);
+        assert_eq!(scrub.text(&text), text);
+    }
+}
+
 #[test]
 fn texts_in_texts_end() {
     let mut text = "token=abc".to_owned();

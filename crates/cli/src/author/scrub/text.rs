@@ -136,16 +136,19 @@ impl Scrub {
             let (before, tag) = rest.split_at(at);
             out.push_str(before);
             let is_start = tag[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-            let Some(end) = end_of(tag).filter(|_| is_start && !tag.starts_with(REMOVED)) else {
+            if !is_start || tag.starts_with(REMOVED) {
                 out.push('<');
                 rest = &tag[1..];
                 continue;
-            };
+            }
+            // No tag ends from here on.
+            let Some(end) = end_of(tag) else { return out + tag };
             let (tag, after) = tag.split_at(end);
             let name = tag[1..end - 1].split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
             let named = |given: &str| attribute(tag, given).is_some_and(|at| is_secret(&tag[at]));
             let by_attribute = named("name") || named("key");
-            match attribute(tag, "value").filter(|_| by_attribute) {
+            let value = attribute(tag, "value").or_else(|| attribute(tag, "content"));
+            match value.filter(|_| by_attribute) {
                 Some(at) => {
                     let removed = self.removed_escaped(&tag[at.clone()]);
                     out.push_str(&format!("{}{removed}{}", &tag[..at.start], &tag[at.end..]));
@@ -176,10 +179,13 @@ impl Scrub {
             }
             let start = at;
             at += bytes[at..].iter().take_while(|byte| is_part(**byte)).count();
-            let Some(Assigned { value, sign }) = assigned(text, start, at) else { continue };
-            let in_query = sign == b'=' && (start == 0 || b"?&#;".contains(&bytes[start - 1]));
             let name = decoded(&text[start..at]);
-            let clean = if is_secret(&name) || (in_query && is_secret_in_query(&name)) {
+            let (is_secret, may_be_in_query) = (is_secret(&name), start == 0 || b"?&#;".contains(&bytes[start - 1]));
+            // Before the end of the value is looked for, which can be far.
+            let wanted = |sign: u8| is_secret || (may_be_in_query && sign == b'=');
+            let Some(Assigned { value, sign }) = assigned(text, start, at, wanted) else { continue };
+            let in_query = sign == b'=' && may_be_in_query;
+            let clean = if is_secret || (in_query && is_secret_in_query(&name)) {
                 self.remember(&decoded(&text[value.clone()]));
                 self.removed_escaped(&text[value.clone()])
             } else if in_query {
@@ -210,8 +216,10 @@ impl Scrub {
             let start = at + scheme.len() + 1;
             let end = text[start..].find(|c| !is_part(c)).map_or(text.len(), |length| start + length);
             let word = &text[start..end];
+            // A parameter of the scheme, as of `WWW-Authenticate: Bearer realm="…"`.
+            let is_parameter = word.ends_with('=') && text[end..].starts_with('"');
             let odd = word.len() >= 8 && word.bytes().any(|byte| !byte.is_ascii_lowercase());
-            if !word.is_empty() && (in_header || text[at..].starts_with("Bearer") || odd) {
+            if !word.is_empty() && !is_parameter && (in_header || text[at..].starts_with("Bearer") || odd) {
                 out.push_str(&text[copied..start]);
                 out.push_str(&self.removed(word));
                 copied = end;
@@ -228,8 +236,8 @@ struct Assigned {
     sign: u8,
 }
 
-/// What is assigned to the name at a place.
-fn assigned(text: &str, start: usize, end: usize) -> Option<Assigned> {
+/// What is assigned to the name at a place by a sign that is wanted.
+fn assigned(text: &str, start: usize, end: usize, wanted: impl Fn(u8) -> bool) -> Option<Assigned> {
     let bytes = text.as_bytes();
     let quote = |at: usize| bytes.get(at).copied().filter(|byte| b"\"'".contains(byte));
     let blanks = |at: usize| at + bytes[at..].iter().take_while(|byte| b" \t".contains(byte)).count();
@@ -240,7 +248,7 @@ fn assigned(text: &str, start: usize, end: usize) -> Option<Assigned> {
     at += usize::from(bytes.get(at) == Some(&b']'));
     at += usize::from(named.is_some() && quote(at) == named);
     at = blanks(at);
-    let sign = bytes.get(at).copied().filter(|byte| b"=:".contains(byte))?;
+    let sign = bytes.get(at).copied().filter(|byte| b"=:".contains(byte) && wanted(*byte))?;
     if sign == b':' && text[at..].starts_with("://") {
         return None;
     }
