@@ -8,7 +8,8 @@ use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     // Asked for when it runs: a build directory may serve several checkouts.
-    let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let manifest = manifest.ok_or_else(|| io::Error::other("CARGO_MANIFEST_DIR is not set"))?;
     let catalog = manifest.join("../../catalog");
     println!("cargo::rerun-if-changed={}", catalog.display());
     println!("cargo::rerun-if-changed=build.rs");

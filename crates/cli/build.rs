@@ -8,7 +8,8 @@ use std::{env, fs, io};
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     // Asked for when it runs: a build directory may serve several checkouts.
-    let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from).unwrap_or_default();
+    let here = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = here.ok_or_else(|| io::Error::other("CARGO_MANIFEST_DIR is not set"))?;
     let mut text = String::from("&[\n");
     for root in [here.join("samples"), here.join("../../catalog")] {
         println!("cargo::rerun-if-changed={}", root.display());

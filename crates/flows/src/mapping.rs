@@ -20,7 +20,6 @@ use std::sync::Arc;
 type Checked<T> = Result<T, String>;
 
 const IDENTITY: &str = "identityMap.";
-const SCHEMA_PATH: &str = "text/x.schema-path";
 const MEMBERS: [&str; 10] = [
     "sourceType",
     "source",
@@ -102,7 +101,7 @@ pub fn check_mapping(
     };
     let selector = |row: &MappingRow<'_>| {
         let transformation = row.transformation.map_or(Json::Null, Json::from);
-        selector_of(row.source_type.unwrap_or(SCHEMA_PATH), row.source, row.target, &transformation)
+        selector_of(row.source_type.unwrap_or(Source::SCHEMA_PATH), row.source, row.target, &transformation)
     };
     let given: Vec<Json> = rows.iter().map(selector).collect();
     let settled = settle(&given, &[], &rules, &lookups)?;
@@ -208,7 +207,7 @@ fn read_row(selector: &Json, at: &str) -> Checked<(Json, Row)> {
     }
     let mapping = value.get("mapping").unwrap_or(&Json::Null);
     check_members(mapping, &format!("{at}.mapping"))?;
-    let source_type = mapping["sourceType"].as_str().unwrap_or(SCHEMA_PATH);
+    let source_type = mapping["sourceType"].as_str().unwrap_or(Source::SCHEMA_PATH);
     let source = mapping["source"].as_str().unwrap_or(path);
     let destination = mapping["destination"].as_str().unwrap_or(source);
     check_agreement(&selector["value"], path, source, destination, &at)?;
@@ -230,7 +229,7 @@ fn check_members(mapping: &Json, at: &str) -> Checked<()> {
             Some(_) => return Err(format!("{at}.{name} must be a text without control characters")),
         }
     }
-    let types = [SCHEMA_PATH, "text/x.aep-xl", "text/plain"];
+    let types = [Source::SCHEMA_PATH, "text/x.aep-xl", "text/plain"];
     match fields.get("transformation").and_then(Json::as_str) {
         Some(given) if Transformation::parse(given).is_none() => {
             let known = Transformation::Sha256Lower.spelling();

@@ -11,8 +11,6 @@ use destination::config::Transformation;
 use destination::message::Source;
 use model::{DocSet, SandboxId};
 
-const SCHEMA_PATH: &str = "text/x.schema-path";
-
 /// What flows to the destination would answer to the mappings of cases.
 pub(crate) fn warnings<'c>(subject: &Subject, cases: impl Iterator<Item = &'c CaseFile>) -> Vec<Finding> {
     if subject.design.is_none() {
@@ -45,7 +43,7 @@ fn warning(subject: &Subject, file: &CaseFile) -> Option<Finding> {
 }
 
 fn is_row(row: &MappingRow) -> bool {
-    Source::parse(row.source_type.as_deref().unwrap_or(SCHEMA_PATH), &row.source).is_ok()
+    Source::parse(row.source_type.as_deref().unwrap_or(Source::SCHEMA_PATH), &row.source).is_ok()
         && row.transformation.as_deref().is_none_or(|text| Transformation::parse(text).is_some())
 }
 

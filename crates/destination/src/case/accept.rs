@@ -2,7 +2,8 @@
 //!
 //! In: the text of a case file, the case and its run. Out: the text with `expect` (and `alias` and `error` of an event)
 //! replaced. Always: the result reads as the case with these fields; where lines of a field can be replaced, every other
-//! line stays as it is, comments and line ends included; else (flow style, JSON, an anchor in what goes) the file is written anew.
+//! line stays as it is, comments and line ends included; else (flow style, JSON, an anchor in what goes) the file is
+//! written anew.
 
 use super::expect::json;
 use super::file::Case;

@@ -3,6 +3,7 @@
 //! Always: an unknown field, a wrong type or a value without meaning is refused with its place in the file.
 
 use super::run::ProfileOutcome;
+use crate::folder::text;
 use model::Timestamp;
 use serde::Deserialize;
 use serde::de::{MapAccess, Visitor};
@@ -292,16 +293,10 @@ impl Case {
     /// # Errors
     /// What is wrong, with its line.
     pub fn parse(name: &str, yaml: &str) -> Result<Case, Unreadable> {
-        // As in the other files of a folder: the words and numbers of YAML 1.2.
-        let options = serde_saphyr::options! {
-            strict_booleans: true,
-            leading_zero_numbers_as_strings: true,
-            underscored_numbers_as_strings: true,
-        };
-        let read: Result<Case, _> = serde_saphyr::from_str_with_options(yaml, options);
+        let read: Result<Case, _> = serde_saphyr::from_str_with_options(yaml, text::options());
         let mut case = read.map_err(|error| Unreadable {
             line: error.location().map(|l| l.line()),
-            message: plain(&error.without_snippet().render_with_formatter(&serde_saphyr::UserMessageFormatter)),
+            message: plain(&error.render_with_formatter(&serde_saphyr::UserMessageFormatter)),
         })?;
         case.name = name.to_owned();
         match case.fault() {

@@ -26,7 +26,7 @@ pub(crate) fn mapping(config: &DestinationConfig, rows: Option<&[MappingRow]>) -
 }
 
 fn add(config: &DestinationConfig, row: &MappingRow, mapping: &mut Mapping) -> Result<(), String> {
-    let source = Source::parse(row.source_type.as_deref().unwrap_or("text/x.schema-path"), &row.source)?;
+    let source = Source::parse(row.source_type.as_deref().unwrap_or(Source::SCHEMA_PATH), &row.source)?;
     let transform = match row.transformation.as_deref() {
         None => None,
         Some(text) => Some(Transformation::parse(text).ok_or(format!("transformation: `{text}` is not known"))?),

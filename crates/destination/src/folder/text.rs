@@ -15,17 +15,20 @@ pub fn parse(file: &str, text: &str) -> Result<Json, Fault> {
             false => fault,
         });
     }
-    // The words and numbers of YAML 1.2: `no` and `007` are texts.
-    let options = serde_saphyr::options! {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let said = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+        Fault::new("", format!("is no YAML: {said}"))
+    })
+}
+
+/// How all files of a folder are read: with the words and numbers of YAML 1.2, where `no` and `007` are texts.
+pub(crate) fn options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
         strict_booleans: true,
         leading_zero_numbers_as_strings: true,
         underscored_numbers_as_strings: true,
         with_snippet: false,
-    };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let said = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-        Fault::new("", format!("is no YAML: {said}"))
-    })
+    }
 }
 
 /// Names that are longer are written as explicit ones: YAML 1.2 ends an implicit one at 1024 characters, quotes

@@ -71,10 +71,13 @@ pub enum Source {
 const AUDIENCE_TOKEN: &str = "aep_seg_id";
 
 impl Source {
+    /// The `sourceType` of attributes and identities, which a mapping has unless it says otherwise.
+    pub const SCHEMA_PATH: &str = "text/x.schema-path";
+
     /// Parses `source` of a mapping by its `sourceType` (destination-sdk.md §3.6).
     pub fn parse(source_type: &str, source: &str) -> Result<Source, String> {
         match source_type {
-            "text/x.schema-path" => Source::path(source),
+            Source::SCHEMA_PATH => Source::path(source),
             "text/x.aep-xl" => by_status(source).ok_or(format!(
                 "an expression has the form iif(segmentMembership.ups.{AUDIENCE_TOKEN}.status==\"exited\", \"1\", \"0\"), \
                  given `{source}`"

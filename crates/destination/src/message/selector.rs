@@ -230,9 +230,9 @@ fn read<'j>(at: &str, value: &'j Json) -> Result<Selector<'j>, Fault> {
             path.ok_or_else(|| Fault::new(format!("{at}.path"), "is needed: what is mapped"))?
         }
     };
-    let source_type = text(&mapping["sourceType"], "mapping.sourceType")?.unwrap_or("text/x.schema-path");
+    let source_type = text(&mapping["sourceType"], "mapping.sourceType")?.unwrap_or(Source::SCHEMA_PATH);
     let in_source = |message| Fault::new(format!("{at}.mapping.source"), message);
-    if source_type != "text/x.schema-path" {
+    if source_type != Source::SCHEMA_PATH {
         let message = format!("text/x.schema-path is needed, given `{source_type}`");
         return Err(Fault::new(format!("{at}.mapping.sourceType"), message));
     }
