@@ -11,6 +11,7 @@ mod plan;
 mod pql;
 mod server;
 mod settings;
+mod signals;
 mod template;
 mod why;
 
@@ -191,35 +192,26 @@ fn serve(matches: &ArgMatches) -> Result<(), String> {
     let settings = settings::read(matches)?;
     start_logs(settings.log_json, &settings.log_level);
     runtime()?.block_on(async {
-        let server = server::Server::start(settings).await?;
+        let mut server = server::Server::start(settings).await?;
         if let Some(credentials) = &server.fresh_credentials {
             let pretty = serde_json::to_string_pretty(credentials).map_err(|e| e.to_string())?;
             output::line("First start. These credentials are shown once; they are also in credentials.json:");
             output::line(&pretty);
         }
         output::line(&format!("rivermouth is listening on {}", server.url));
-        wait_for_signal().await?;
+        server.signals.stop().await;
         server.stop().await
     })
-}
-
-/// Returns on SIGTERM or Ctrl-C.
-pub(crate) async fn wait_for_signal() -> Result<(), String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| e.to_string())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.map_err(|e| e.to_string()),
-    }
 }
 
 fn receive(matches: &ArgMatches) -> Result<(), String> {
     let args = <receiver::Args as clap::FromArgMatches>::from_arg_matches(matches).map_err(|e| e.to_string())?;
     let options = receiver::Options::try_from(args).map_err(|e| e.to_string())?;
     runtime()?.block_on(async {
+        let mut signals = signals::Signals::listen()?;
         let running = receiver::serve(options).await.map_err(|e| e.to_string())?;
         output::line(&format!("receiver is listening on {}", running.url("/")));
-        wait_for_signal().await?;
+        signals.stop().await;
         running.stop().await;
         Ok(())
     })

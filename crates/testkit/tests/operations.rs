@@ -172,6 +172,22 @@ fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
 }
 
 #[test]
+fn a_server_that_is_ready_stops_in_order_when_told() {
+    let room = tempfile::tempdir().expect("a directory");
+    let data = room.path().join("data");
+    // A shell's own loop and `kill` are the quickest way from the marker to the signal.
+    let script = r#""$0" serve --data-dir "$1" --listen 127.0.0.1:0 >"$1.log" 2>&1 & server=$!
+        until [ -s "$1/server.json" ]; do kill -0 $server || break; done
+        kill -TERM $server; wait $server"#;
+    for _ in 0..20 {
+        let status = std::process::Command::new("sh").args(["-c", script]).arg(testkit::binary()).arg(&data).status();
+        let log = || std::fs::read_to_string(room.path().join("data.log")).unwrap_or_default();
+        assert_eq!(status.expect("a shell").code(), Some(0), "{}", log());
+        assert!(!data.join("server.json").exists(), "commands would be led to a dead address");
+    }
+}
+
+#[test]
 fn a_profile_is_found_by_identity_and_by_xid_and_can_be_deleted() {
     let world = World::new();
     let audience = world.audience("buyers", BUYERS);

@@ -32,11 +32,12 @@ async fn serve(router: Router, port: u16, what: &str) -> Result<(), String> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("port {port}: {error}"))?;
     let url = listener.local_addr().map_err(|error| error.to_string())?;
+    let mut signals = crate::signals::Signals::listen()?;
     line(&format!("{what} on http://{url}/"));
     let router = router.layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX));
     tokio::select! {
         served = axum::serve(listener, router).into_future() => served.map_err(|error| error.to_string()),
-        stopped = crate::wait_for_signal() => stopped,
+        () = signals.stop() => Ok(()),
     }
 }
 

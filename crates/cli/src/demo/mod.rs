@@ -12,7 +12,7 @@ mod summary;
 use crate::client::Client;
 use crate::output::line;
 use crate::server::Server;
-use crate::{settings, wait_for_signal};
+use crate::settings;
 use clap::ArgMatches;
 use model::Timestamp;
 use serde_json::{Value as Json, json};
@@ -49,50 +49,66 @@ async fn play(exit: bool, machine: bool, directory: &std::path::Path) -> Result<
         ("listen", "127.0.0.1:0".into()),
         ("allow-private-targets", "true".into()),
     ])?;
-    let server = Server::start(settings).await?;
+    let mut server = Server::start(settings).await?;
     let credentials = server.fresh_credentials.clone().ok_or("the directory was not fresh")?;
-    let operator = Client::operator(directory)?;
-    let world = setup::set_up(&server.url, &credentials, &receiver.url("/profiles"), &receiver.url("/token")).await?;
     if !machine {
         line(&format!("server    {}", server.url));
         line(&format!("receiver  {}", receiver.url("/")));
         line(&format!("data      {}", directory.display()));
         line("");
     }
+    let told = tokio::select! {
+        done = main_job(&server.url, &credentials, directory, &receiver, machine) => done.map(Some),
+        () = server.signals.stop() => Ok(None),
+    };
+    if let Ok(Some(summary)) = &told {
+        summary.print(machine);
+        if !exit {
+            if !machine {
+                line(&format!(
+                    "The server stays up at {} (credentials: {}/credentials.json). Ctrl-C stops it.",
+                    server.url,
+                    directory.display()
+                ));
+            }
+            server.signals.stop().await;
+        }
+    }
+    server.stop().await?;
+    receiver.stop().await;
+    let summary = told?.ok_or("stopped before the end")?;
+    match (summary.is_balanced(), summary.is_exact()) {
+        (true, true) => Ok(()),
+        (false, _) => Err("the ledger is not balanced".into()),
+        (true, false) => Err("the second wave did not export exactly the profiles that changed".into()),
+    }
+}
+
+/// Sets all up, streams every purchase and then the second wave.
+async fn main_job(
+    url: &str,
+    credentials: &Json,
+    directory: &std::path::Path,
+    receiver: &receiver::Running,
+    machine: bool,
+) -> Result<Summary, String> {
+    let operator = Client::operator(directory)?;
+    let world = setup::set_up(url, credentials, &receiver.url("/profiles"), &receiver.url("/token")).await?;
     let purchases = cdnow::purchases(Timestamp(settings_now()))?;
     let items = cdnow::items(&purchases);
     let events = purchases.len();
     #[expect(clippy::disallowed_methods, reason = "measures the speed of the stream")]
     let started = Instant::now();
     let count = items.len();
-    stream::send(&server.url, &world, items, !machine).await?;
+    stream::send(url, &world, items, !machine).await?;
     wait_applied(&operator).await?;
     let ingest_seconds = started.elapsed().as_secs_f64();
     wait_delivered(&operator).await?;
     let status = operator.call("GET", "/rivermouth/status", None).await?;
     let flows = operator.call("GET", "/rivermouth/flows", None).await?;
-    let wave = second_wave(&server.url, &world, &operator, &purchases, &receiver).await?;
+    let wave = second_wave(url, &world, &operator, &purchases, receiver).await?;
     let why = why(&operator, &wave).await?;
-    let summary = Summary { events, ingest_seconds, items: count, status, flows, wave, why };
-    summary.print(machine);
-    if !exit {
-        line(&format!(
-            "The server stays up at {} (credentials: {}/credentials.json). Ctrl-C stops it.",
-            server.url,
-            directory.display()
-        ));
-        wait_for_signal().await?;
-    }
-    server.stop().await?;
-    receiver.stop().await;
-    if machine {
-        line(&summary.to_json().to_string());
-    }
-    match (summary.is_balanced(), summary.is_exact()) {
-        (true, true) => Ok(()),
-        (false, _) => Err("the ledger is not balanced".into()),
-        (true, false) => Err("the second wave did not export exactly the profiles that changed".into()),
-    }
+    Ok(Summary { events, ingest_seconds, items: count, status, flows, wave, why })
 }
 
 fn settings_now() -> i64 {

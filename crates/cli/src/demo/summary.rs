@@ -36,7 +36,7 @@ impl Summary {
         (self.events as f64 / self.ingest_seconds) as u64
     }
 
-    pub(super) fn to_json(&self) -> Json {
+    fn to_json(&self) -> Json {
         let ledger = &self.flow()["ledger"];
         json!({
             "events": self.events,
@@ -56,7 +56,7 @@ impl Summary {
 
     pub(super) fn print(&self, machine: bool) {
         if machine {
-            return;
+            return line(&self.to_json().to_string());
         }
         let ledger = &self.flow()["ledger"];
         line(&format!(

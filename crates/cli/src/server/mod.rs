@@ -16,6 +16,7 @@ mod segmentation;
 pub(crate) use keeper::rebuild;
 
 use crate::settings::Settings;
+use crate::signals::Signals;
 use access::Keyring;
 use api::{App, Parts};
 use authoring::Catalogs;
@@ -29,6 +30,7 @@ use model::{Caller, Collection, SandboxId};
 use outbox::EngineOutbox;
 use rows::ReopeningStore;
 use sdk::{Accounts, AudienceKeeper, ConnectionLogins, Sdk};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -47,6 +49,8 @@ pub(crate) struct Server {
     /// The first credentials, when this start made them.
     pub(crate) fresh_credentials: Option<serde_json::Value>,
     pub(crate) engine: Arc<Engine>,
+    /// What tells the process to stop.
+    pub(crate) signals: Signals,
     delivery: Arc<Delivery>,
     store: Arc<ReopeningStore>,
     keeper: Arc<Keeper>,
@@ -73,10 +77,7 @@ impl Server {
         let opened = tokio::task::spawn_blocking(move || open_engine(&open, &paths.0, &paths.1, shared, wakes));
         let (log, store, engine) = opened.await.map_err(|e| e.to_string())??;
         // An address that cannot be had is found out before the first credentials are made.
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(|e| format!("cannot listen on {}: {e}", settings.listen))?;
-        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let (listener, address) = listen(settings.listen).await?;
         let fresh_credentials = bootstrap(&engine, &keyring, &settings, directory.root()).await?;
         let delivery = start_delivery(&engine, &settings, &delivery_cell)?;
         let line = partner::Line::new(delivery.wire());
@@ -114,6 +115,7 @@ impl Server {
                 Arc::new(move |to: &Path| keeper.backup(to))
             },
         });
+        let signals = Signals::listen()?;
         let serving = tokio::spawn(serve(listener, api::router(app), stopped));
         write_marker(directory.root(), &url)?;
         tracing::info!(%url, data = %directory.root().display(), "listening");
@@ -121,6 +123,7 @@ impl Server {
             url,
             fresh_credentials,
             engine,
+            signals,
             delivery,
             store,
             keeper,
@@ -329,6 +332,12 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), String> {
     let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
     let mut file = options.open(path).map_err(failed)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)
+}
+
+async fn listen(asked: SocketAddr) -> Result<(TcpListener, SocketAddr), String> {
+    let listener = TcpListener::bind(asked).await.map_err(|e| format!("cannot listen on {asked}: {e}"))?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    Ok((listener, address))
 }
 
 async fn serve(listener: TcpListener, router: axum::Router, mut stopped: watch::Receiver<bool>) {

@@ -35,6 +35,7 @@ pub(crate) async fn run(dir: &Path, port: u16, to: Option<&str>) -> Result<(), S
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = tokio::net::TcpListener::bind(address).await.map_err(|error| format!("port {port}: {error}"))?;
     let url = listener.local_addr().map_err(|error| error.to_string())?;
+    let mut signals = crate::signals::Signals::listen()?;
     line(&format!("watching {}; the page is http://{url}/", dir.display()));
     let (running, stop) = std::sync::mpsc::channel();
     let changes = watcher(dir.to_owned(), stop);
@@ -43,7 +44,7 @@ pub(crate) async fn run(dir: &Path, port: u16, to: Option<&str>) -> Result<(), S
     // A page that is open waits for news; it is not waited for.
     let served = tokio::select! {
         served = axum::serve(listener, router).into_future() => served.map_err(|error| error.to_string()),
-        stopped = crate::wait_for_signal() => stopped,
+        () = signals.stop() => Ok(()),
     };
     rounds.abort();
     drop(running);
