@@ -160,7 +160,7 @@ fn commit(records: &[Record], profiles: &[Vec<u8>]) -> f64 {
             key.extend_from_slice(&profile::event_name(record.dataset, &record.id));
             batch.put(Keyspace::Event, key, Event::encode(record));
         }
-        store.commit(batch).expect("the disk takes it");
+        store.commit(&batch).expect("the disk takes it");
     }
     per_event(thread_ns() - started, records.len())
 }

@@ -16,7 +16,7 @@ impl Engine {
     pub fn record_batch(&self, flow: FlowNo, id: u64, record: Vec<u8>) -> Result<()> {
         let mut batch = Batch::default();
         batch.put(Keyspace::Queue, key::batch(flow, id), record);
-        Ok(self.store().commit(batch)?)
+        Ok(self.store().commit(&batch)?)
     }
 
     /// What is kept of a flow, by number.
@@ -33,6 +33,6 @@ impl Engine {
     pub fn drop_batches(&self, batches: &[(FlowNo, u64)]) -> Result<()> {
         let mut batch = Batch::default();
         batches.iter().for_each(|(flow, id)| batch.delete(Keyspace::Queue, key::batch(*flow, *id)));
-        Ok(self.store().commit(batch)?)
+        Ok(self.store().commit(&batch)?)
     }
 }

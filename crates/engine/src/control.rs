@@ -83,7 +83,7 @@ impl Control {
         let mut changes = stored_changes(&*store)?;
         for entry in tail {
             let batch = batch_of(&entry.payload, entry.offset, &mut changes)?;
-            store.commit(batch)?;
+            store.commit(&batch)?;
         }
         let mut docs = DocSet::default();
         for (n, (at, change)) in (1..).zip(&changes) {
@@ -188,7 +188,7 @@ impl Control {
         let mut unsaved = self.unsaved.lock();
         unsaved.push(batch);
         while let Some(first) = unsaved.first() {
-            if let Err(error) = self.store.commit(first.clone()) {
+            if let Err(error) = self.store.commit(first) {
                 tracing::error!(%error, changes = unsaved.len(), "the store does not take changes of documents yet");
                 return;
             }

@@ -123,14 +123,15 @@ impl<'a> Fill<'a> {
             census.add(&Census { stock: BTreeMap::from([(self.sandbox, stock)]), ..Census::default() });
             self.put(Keyspace::Meta, key::census(no), census.encode())?;
         }
-        self.store.commit(std::mem::take(&mut self.batch))?;
+        self.store.commit(&self.batch)?;
         Ok(self.store.sync()?)
     }
 
     fn put(&mut self, keyspace: Keyspace, key: Vec<u8>, row: Vec<u8>) -> Result<()> {
         self.batch.put(keyspace, key, row);
         if self.batch.bytes() >= BATCH_BYTES {
-            self.store.commit(std::mem::take(&mut self.batch))?;
+            self.store.commit(&self.batch)?;
+            self.batch.clear();
         }
         Ok(())
     }

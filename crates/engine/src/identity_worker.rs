@@ -163,9 +163,10 @@ impl IdentityWorker {
             }
         }
         self.emitter.append(now)?;
-        let mut batch = std::mem::take(&mut self.overlay.batch);
+        let batch = &mut self.overlay.batch;
         batch.put(Keyspace::Meta, key::progress(key::IDENTITY), self.progress.encode());
         self.store.commit(batch)?;
+        batch.clear();
         self.overlay.identities.clear();
         self.overlay.graphs.clear();
         self.resolving.release(&std::mem::take(&mut self.resolved));

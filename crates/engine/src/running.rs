@@ -359,7 +359,7 @@ fn check_layout(store: &dyn Store, partitions: u16) -> Result<()> {
         None => {
             let mut batch = Batch::new();
             batch.put(Keyspace::Meta, key::format(), wanted);
-            Ok(store.commit(batch)?)
+            Ok(store.commit(&batch)?)
         }
         Some(found) if found == wanted => Ok(()),
         Some(found) if found.first() != Some(&key::FORMAT) => Err(Error::layout(

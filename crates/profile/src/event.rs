@@ -43,10 +43,18 @@ impl Event {
 
     /// The row of a record.
     pub fn encode(record: &Record) -> Vec<u8> {
-        let mut out = Vec::with_capacity(160);
-        out.push(VERSION);
-        record.encode(&mut out);
+        let mut out = Vec::with_capacity(Event::ROW_ROOM);
+        Event::encode_to(record, &mut out);
         out
+    }
+
+    /// Bytes that most rows fit into.
+    pub const ROW_ROOM: usize = 1024;
+
+    /// Appends the row of a record.
+    pub fn encode_to(record: &Record, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        record.encode(out);
     }
 
     /// Reads a row.

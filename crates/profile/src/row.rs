@@ -236,6 +236,17 @@ impl Profile {
         }
     }
 
+    /// About how many bytes its row takes: one that holds thousands of memberships would grow many times.
+    pub fn row_room(&self) -> usize {
+        256 + self.fragments.len() * 256 + self.memberships.encoded_max()
+    }
+
+    /// Appends its row, as [`Row::encode`] makes it.
+    pub fn encode_row(&self, out: &mut Vec<u8>) {
+        out.push(if self.dues.is_some() { PROFILE } else { PROFILE_WITHOUT_DUES });
+        encode_profile(self, out);
+    }
+
     /// Sets a membership.
     pub fn set_membership(&mut self, audience: AudienceNo, membership: Membership) {
         self.memberships.set(audience, membership);
@@ -245,23 +256,14 @@ impl Profile {
 impl Row {
     /// The row's bytes.
     pub fn encode(&self) -> Vec<u8> {
-        // Room at once: a row that holds thousands of memberships would grow many times.
-        let room = match self {
-            Row::Forward(_) => 17,
-            Row::Profile(profile) => 256 + profile.fragments.len() * 256 + profile.memberships.encoded_max(),
-        };
-        let mut out = Vec::with_capacity(room);
         match self {
-            Row::Forward(to) => {
-                out.push(FORWARD);
-                out.extend_from_slice(&to.0);
-            }
+            Row::Forward(to) => [&[FORWARD], &to.0[..]].concat(),
             Row::Profile(profile) => {
-                out.push(if profile.dues.is_some() { PROFILE } else { PROFILE_WITHOUT_DUES });
-                encode_profile(profile, &mut out);
+                let mut out = Vec::with_capacity(profile.row_room());
+                profile.encode_row(&mut out);
+                out
             }
         }
-        out
     }
 
     /// Reads a row.

@@ -8,7 +8,7 @@
 //!   from the end, which the log brings back.
 //! - No `clear`, no key-value separation, no keyspaces that come and go: reports of data that came back.
 //! - All changes of a batch share one sequence number, so two changes of one row in a batch would be in
-//!   no order; `Batch::into_changes` leaves one.
+//!   no order; `Batch::sorted` leaves one.
 //! - A keyspace that is seldom written pins every journal since its last flush. When journals pile up,
 //!   what they hold is flushed, here, rather than at fjall's own limit.
 //! - After a failed write fjall refuses all others until it is opened again; that is `ErrorKind::Closed`.
@@ -132,8 +132,8 @@ impl Store for FjallStore {
         self.view().scan(ks, from, to, visit)
     }
 
-    fn commit(&self, batch: Batch) -> Result<()> {
-        let changes = batch.into_changes()?;
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let changes = batch.sorted()?;
         if changes.len() == 0 {
             return Ok(());
         }
@@ -163,7 +163,7 @@ impl Store for FjallStore {
             Some(value) => batch.put(ks, key, value),
             None => batch.delete(ks, key),
         }
-        self.commit(batch)?;
+        self.commit(&batch)?;
         Ok(true)
     }
 

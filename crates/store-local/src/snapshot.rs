@@ -234,9 +234,11 @@ fn load(path: &Path, seq: u64, store: &dyn Store) -> Result<()> {
         if batch.bytes() < BATCH_BYTES || ks == Keyspace::Meta {
             return Ok(());
         }
-        store.commit(std::mem::take(&mut batch))
+        store.commit(&batch)?;
+        batch.clear();
+        Ok(())
     })?;
-    store.commit(batch)?;
+    store.commit(&batch)?;
     store.sync()
 }
 

@@ -15,7 +15,7 @@ mod log;
 pub mod memory;
 mod rows;
 
-pub use batch::{Batch, Change, Changes, Iter};
+pub use batch::{Batch, Change};
 pub use compare::{Difference, Digest, compare, digest};
 pub use error::{Error, ErrorKind, Result};
 pub use log::{Appended, Done, Entry, Log, Observer, StreamId};

@@ -67,7 +67,7 @@ pub trait Store: Send + Sync {
 
     /// Applies a batch, atomically over all keyspaces. Visible when it returns, but not synced: the log
     /// carries durability. Of several changes to one row the last counts.
-    fn commit(&self, batch: Batch) -> Result<()>;
+    fn commit(&self, batch: &Batch) -> Result<()>;
 
     /// Sets (or with `None` deletes) a row if its present value equals `expected` (`None`: it is absent).
     /// Answers whether it did. Atomic against other `compare_and_set` calls; a row that is contended this

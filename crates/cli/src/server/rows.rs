@@ -113,7 +113,7 @@ impl Store for ReopeningStore {
         self.with(Store::snapshot)?.scan(ks, from, to, visit)
     }
 
-    fn commit(&self, batch: Batch) -> Result<()> {
+    fn commit(&self, batch: &Batch) -> Result<()> {
         self.write(|s| s.commit(batch))
     }
 

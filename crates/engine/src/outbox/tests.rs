@@ -30,14 +30,14 @@ fn put(store: &MemoryStore, first: u64, count: u8) -> Waiting {
     let (waiting, bytes) = row.finish();
     let mut batch = Batch::new();
     batch.put(Keyspace::Queue, key::outbox(FLOW, NO, waiting.last), bytes);
-    store.commit(batch).unwrap();
+    store.commit(&batch).unwrap();
     waiting
 }
 
 fn write(store: &MemoryStore, row: &mut Waiting) {
     let mut batch = Batch::new();
     row.write(FLOW, NO, &mut batch);
-    store.commit(batch).unwrap();
+    store.commit(&batch).unwrap();
 }
 
 fn waiting(store: &MemoryStore, from: Bound<u64>) -> Vec<u64> {

@@ -113,7 +113,8 @@ impl PartitionWorker {
                     return Ok(());
                 }
                 touch.identities = hot.profile.observe(&record);
-                self.batch.put(Keyspace::Event, key::event(sandbox, no, id, &name), Event::encode(&record));
+                let (row, room) = (key::event(sandbox, no, id, &name), Event::ROW_ROOM);
+                self.batch.put_with(Keyspace::Event, row, room, |out| Event::encode_to(&record, out));
                 let view = Event::of(record).view;
                 hot.insert_event(name, &view);
                 touch.event = Some(view);

@@ -216,11 +216,8 @@ impl HotProfiles {
         for at in self.changed.drain(..) {
             let Some(hot) = self.profiles.get_mut(&at) else { continue };
             hot.changed = false;
-            let row = Row::Profile(std::mem::take(&mut hot.profile));
-            batch.put(Keyspace::Profile, key::profile(at.0, at.1, at.2), row.encode());
-            if let Row::Profile(profile) = row {
-                hot.profile = profile;
-            }
+            let (key, profile) = (key::profile(at.0, at.1, at.2), &hot.profile);
+            batch.put_with(Keyspace::Profile, key, profile.row_room(), |out| profile.encode_row(out));
         }
         for at in self.passing.drain(..) {
             if self.profiles.get(&at).is_some_and(|hot| hot.passing)

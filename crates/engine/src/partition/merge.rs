@@ -97,9 +97,9 @@ impl PartitionWorker {
             ControlFlow::Continue(())
         })?;
         for change in self.batch.iter().filter(|c| c.keyspace == keyspace && c.key.starts_with(prefix)) {
-            match &change.value {
-                Some(value) => drop(rows.insert(change.key.clone(), value.clone())),
-                None => drop(rows.remove(&change.key)),
+            match change.value {
+                Some(value) => drop(rows.insert(change.key.to_vec(), value.to_vec())),
+                None => drop(rows.remove(change.key)),
             }
         }
         Ok(rows)

@@ -199,7 +199,8 @@ impl PartitionWorker {
             partition.write_back(&mut self.batch, &mut totals);
         }
         if !self.batch.is_empty() {
-            self.store.commit(std::mem::take(&mut self.batch))?;
+            self.store.commit(&self.batch)?;
+            self.batch.clear();
         }
         self.published.totals.publish(totals.into_iter());
         self.publish_exports();

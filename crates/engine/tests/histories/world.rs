@@ -292,7 +292,7 @@ impl Machine {
                 ControlFlow::Continue(())
             };
             view.scan(keyspace, Bound::Unbounded, Bound::Unbounded, visit).expect("scan");
-            copy.commit(batch).expect("commit");
+            copy.commit(&batch).expect("commit");
         }
         Arc::new(copy)
     }

@@ -64,7 +64,7 @@ fn consume_to(log: &dyn Log, store: &dyn Store, end: u64) {
         if entry.offset > end {
             return ControlFlow::Break(());
         }
-        store.commit(consume(store, &entry)).expect(OK);
+        store.commit(&consume(store, &entry)).expect(OK);
         ControlFlow::Continue(())
     };
     log.replay(&|_| from, &mut visit).expect(OK);
@@ -101,7 +101,7 @@ fn consume_next(store: &dyn Store, answers: &mpsc::Receiver<Answer>, acknowledge
     let appended = appended.expect(OK);
     for ((stream, payload), offset) in payloads.into_iter().zip(&appended.offsets) {
         let entry = Entry { stream, offset: *offset, stamp: appended.stamp, payload: payload.into() };
-        store.commit(consume(store, &entry)).expect(OK);
+        store.commit(&consume(store, &entry)).expect(OK);
     }
     acknowledged(appended.offsets.last().copied().unwrap_or(0));
 }
@@ -159,5 +159,5 @@ fn copy_rows(from: &dyn Store, to: &dyn Store) {
         };
         snapshot.scan(ks, Bound::Unbounded, Bound::Unbounded, &mut visit).expect(OK);
     }
-    to.commit(batch).expect(OK);
+    to.commit(&batch).expect(OK);
 }

@@ -52,7 +52,7 @@ fn ordering(store: &dyn Store) {
     for key in keys.iter().rev() {
         batch.put(Keyspace::Event, *key, [key, &b"!"[..]].concat());
     }
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     let expected: Rows = keys.iter().map(|key| (key.to_vec(), [key, &b"!"[..]].concat())).collect();
     assert_eq!(all(store, Keyspace::Event), expected, "a scan ascends by key bytes");
     assert!(all(store, Keyspace::Queue).is_empty(), "keyspaces are apart");
@@ -65,7 +65,7 @@ fn bounds(store: &dyn Store) {
     for key in [b"a", b"b", b"c", b"d"] {
         batch.put(Keyspace::Meta, *key, "");
     }
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     let scan = |from: Bound<&[u8]>, to: Bound<&[u8]>| {
         let mut found = String::new();
         let mut visit = |key: &[u8], _: &[u8]| {
@@ -99,7 +99,7 @@ fn prefix(store: &dyn Store) {
     for key in keys {
         batch.put(Keyspace::Queue, key, "");
     }
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     for prefix in [&b""[..], b"a", b"a\xff", b"a\xff\xff", b"\xff", b"\xff\xff", b"c", b"b"] {
         let mut found = Vec::new();
         let mut visit = |key: &[u8], _: &[u8]| {
@@ -121,7 +121,7 @@ fn prefix(store: &dyn Store) {
 
 fn batches(store: &dyn Store) {
     let get = |key: &str| store.get(Keyspace::Profile, key.as_bytes()).expect(OK);
-    store.commit(Batch::new()).expect("an empty batch is fine");
+    store.commit(&Batch::new()).expect("an empty batch is fine");
     let mut batch = Batch::new();
     batch.put(Keyspace::Profile, "twice", "first");
     batch.put(Keyspace::Profile, "gone", "first");
@@ -131,7 +131,7 @@ fn batches(store: &dyn Store) {
     batch.put(Keyspace::Profile, "back", "second");
     batch.put(Keyspace::Identity, "twice", "");
     assert_eq!((batch.len(), batch.is_empty(), batch.bytes()), (7, false, 53));
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     assert_eq!(get("twice"), Some(b"second".to_vec()), "of several changes to one row the last counts");
     assert_eq!(get("gone"), None);
     assert_eq!(get("back"), Some(b"second".to_vec()));
@@ -139,7 +139,7 @@ fn batches(store: &dyn Store) {
     let mut batch = Batch::new();
     batch.delete(Keyspace::Profile, "twice");
     batch.delete(Keyspace::Profile, "never there");
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     assert_eq!(get("twice"), None);
 }
 
@@ -149,7 +149,7 @@ fn keys(store: &dyn Store) {
         let mut batch = Batch::new();
         batch.put(Keyspace::Meta, "fine", "");
         batch.put(Keyspace::Meta, bad.clone(), "");
-        assert!(store.commit(batch).is_err_and(|e| e.is_invalid()), "a key of {} bytes is refused", bad.len());
+        assert!(store.commit(&batch).is_err_and(|e| e.is_invalid()), "a key of {} bytes is refused", bad.len());
         assert_eq!(store.get(Keyspace::Meta, b"fine").expect(OK), None, "and nothing of its batch is applied");
         assert_eq!(store.get(Keyspace::Meta, &bad).expect(OK), None);
         let swapped = store.compare_and_set(Keyspace::Meta, &bad, None, Some(b""));
@@ -157,7 +157,7 @@ fn keys(store: &dyn Store) {
     }
     let mut batch = Batch::new();
     batch.put(Keyspace::Meta, longest.clone(), "long");
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     assert_eq!(store.get(Keyspace::Meta, &longest).expect(OK), Some(b"long".to_vec()));
 }
 
@@ -196,13 +196,13 @@ fn snapshots(store: &dyn Store) {
     let mut batch = Batch::new();
     batch.put(Keyspace::Profile, "kept", "old");
     batch.put(Keyspace::Queue, "deleted", "old");
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     let before = store.snapshot().expect(OK);
     let mut batch = Batch::new();
     batch.put(Keyspace::Profile, "kept", "new");
     batch.put(Keyspace::Profile, "added", "new");
     batch.delete(Keyspace::Queue, "deleted");
-    store.commit(batch).expect(OK);
+    store.commit(&batch).expect(OK);
     let after = store.snapshot().expect(OK);
     let row = |key: &str, value: &str| (key.as_bytes().to_vec(), value.as_bytes().to_vec());
     assert_eq!(all_of(&*before, Keyspace::Profile), [row("kept", "old")]);
@@ -227,7 +227,7 @@ fn whole_batches(store: &dyn Store) {
                     batch.put(ks, "x", n.to_be_bytes());
                     batch.put(ks, "y", n.to_be_bytes());
                 }
-                store.commit(batch).expect(OK);
+                store.commit(&batch).expect(OK);
             }
             stop.store(true, Ordering::Release);
         });
@@ -265,7 +265,7 @@ fn random_commits(store: &dyn Store, model: &mut BTreeMap<Vec<u8>, Vec<u8>>, see
                 batch.put(Keyspace::Profile, key, value);
             }
         }
-        store.commit(batch).expect(OK);
+        store.commit(&batch).expect(OK);
     }
 }
 

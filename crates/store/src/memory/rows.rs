@@ -1,6 +1,6 @@
 //! Rows in sorted maps. A snapshot shares the maps; the next commit copies only those it changes.
 
-use crate::{Batch, Changes, Keyspace, Result, Snapshot, Store, StoreMetrics, Visit};
+use crate::{Batch, Change, Keyspace, Result, Snapshot, Store, StoreMetrics, Visit};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -43,8 +43,8 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn commit(&self, batch: Batch) -> Result<()> {
-        let changes = batch.into_changes()?;
+    fn commit(&self, batch: &Batch) -> Result<()> {
+        let changes = batch.sorted()?;
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         apply(&mut state, changes);
         Ok(())
@@ -60,7 +60,7 @@ impl Store for MemoryStore {
             Some(value) => batch.put(ks, key, value),
             None => batch.delete(ks, key),
         }
-        apply(&mut state, batch.into_changes()?);
+        apply(&mut state, batch.sorted()?);
         Ok(true)
     }
 
@@ -77,12 +77,12 @@ impl Store for MemoryStore {
     }
 }
 
-fn apply(state: &mut State, changes: Changes) {
+fn apply<'a>(state: &mut State, changes: impl Iterator<Item = Change<'a>>) {
     for change in changes {
         let rows = Arc::make_mut(&mut state[change.keyspace as usize]);
         match change.value {
-            Some(value) => rows.insert(change.key, value),
-            None => rows.remove(&change.key),
+            Some(value) => rows.insert(change.key.to_vec(), value.to_vec()),
+            None => rows.remove(change.key),
         };
     }
 }
