@@ -63,6 +63,8 @@ pub struct Scratch {
     candidates: Vec<u64>,
     series: Vec<u32>,
     turned: Vec<u32>,
+    /// How many memberships the evaluation before turned: about as many as the next one.
+    flips: usize,
 }
 
 /// Evaluates what the change can turn, and writes the profile's memberships.
@@ -83,7 +85,7 @@ pub fn evaluate(
     scratch.by_state(table, state, input);
     scratch.by_time(audiences, profile, input);
     scratch.by_input(table, input);
-    let mut evaluation = Evaluation::default();
+    let mut evaluation = Evaluation { flips: Vec::with_capacity(scratch.flips), due: None };
     let mut pass = Pass { table, input, opted_out: Vec::new(), flips: &mut evaluation.flips };
     let mut at = 0;
     while let Some(audience) = scratch.next(at) {
@@ -92,6 +94,7 @@ pub fn evaluate(
             table.dependents[audience].iter().for_each(|d| scratch.mark(*d));
         }
     }
+    scratch.flips = evaluation.flips.len();
     evaluation.due = earlier(state.due(), profile.dues.iter().flatten().map(|(_, due)| *due).min());
     let exit = profile.memberships.first_exit().map(|since| Timestamp(since.0 + EXITED_KEPT_MS));
     evaluation.due = earlier(evaluation.due, exit);

@@ -31,16 +31,26 @@ impl PartialEq for Members {
 impl Eq for Members {}
 
 impl Members {
+    /// Where a block is, or belongs.
+    fn block(&self, number: u32) -> Result<usize, usize> {
+        // Of few gaps, the place follows from the number.
+        let guess = self.numbers.first().map_or(0, |first| number.wrapping_sub(*first)) as usize;
+        match self.numbers.get(guess) {
+            Some(known) if *known == number => Ok(guess),
+            _ => self.numbers.binary_search(&number),
+        }
+    }
+
     /// The members of an audience.
     pub fn of(&self, audience: AudienceNo) -> u64 {
-        let at = self.numbers.binary_search(&(audience.0 / 64));
+        let at = self.block(audience.0 / 64);
         at.map_or(0, |at| self.blocks[at][audience.0 as usize % 64])
     }
 
     /// The count of an audience, to be changed.
     pub(crate) fn of_mut(&mut self, audience: AudienceNo) -> &mut u64 {
         let number = audience.0 / 64;
-        let at = self.numbers.binary_search(&number).unwrap_or_else(|at| {
+        let at = self.block(number).unwrap_or_else(|at| {
             self.numbers.insert(at, number);
             self.blocks.insert(at, [0; 64]);
             at

@@ -93,7 +93,7 @@ impl Rows for Overlay {
         self.identities.insert((self.sandbox, xid), profile);
         let key = key::identity(self.sandbox, xid);
         match profile {
-            Some(profile) => self.batch.put(Keyspace::Identity, key, profile.0.to_vec()),
+            Some(profile) => self.batch.put(Keyspace::Identity, key, profile.0),
             None => self.batch.delete(Keyspace::Identity, key),
         }
     }

@@ -8,6 +8,7 @@
 
 use model::codec::{self, DecodeError, Reader};
 use model::{AudienceNo, Membership, Status, Timestamp};
+use smallvec::SmallVec;
 
 /// Memberships, ascending by audience.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,7 +27,7 @@ struct Block {
     /// Those of them that ended.
     exited: u64,
     /// By known audience: the place of its instant.
-    since: Vec<u32>,
+    since: SmallVec<[u32; BLOCK_ROOM]>,
 }
 
 /// An instant at which memberships began or ended.
@@ -46,8 +47,9 @@ impl Block {
     }
 }
 
-/// Memberships that a new block has room for.
+/// Memberships that lie in a block itself, which is a line of the processor's cache then.
 const BLOCK_ROOM: usize = 8;
+const _: () = assert!(size_of::<Block>() == 64);
 
 /// The block of an audience, and its bit there.
 fn split(audience: AudienceNo) -> (u32, u64) {
@@ -136,8 +138,7 @@ impl Memberships {
         let block = match block {
             Ok(at) => &mut self.blocks[at],
             Err(at) => {
-                let since = Vec::with_capacity(BLOCK_ROOM);
-                self.blocks.insert(at, Block { number, since, ..Block::default() });
+                self.blocks.insert(at, Block { number, ..Block::default() });
                 &mut self.blocks[at]
             }
         };
