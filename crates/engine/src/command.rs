@@ -45,6 +45,8 @@ pub(crate) enum Command {
     PlanChanged { n: u64 },
     /// Look again at profiles after `after` that plan `n` has not seen; a bounded step.
     Scan { sandbox: SandboxId, n: u64, after: Option<ProfileId> },
+    /// Take away what a data set left in profiles after `after`; a bounded step.
+    Erase { sandbox: SandboxId, dataset: DatasetNo, after: Option<ProfileId> },
     /// Time has passed: handle due timers.
     Tick,
     /// Outcomes of deliveries, by flow and sequence number.
@@ -138,8 +140,7 @@ impl Command {
             Command::Scan { sandbox, n, after } => {
                 head(out, 8, sandbox);
                 codec::put_u64(out, *n);
-                out.push(u8::from(after.is_some()));
-                after.iter().for_each(|a| put_id(out, a));
+                put_after(out, after);
             }
             Command::Tick => out.push(9),
             Command::Outcomes { outcomes } => put_outcomes(out, outcomes),
@@ -166,6 +167,11 @@ impl Command {
             Command::ReleaseQuarantine { sandbox, numbers } => {
                 head(out, 15, sandbox);
                 put_numbers(out, numbers);
+            }
+            Command::Erase { sandbox, dataset, after } => {
+                head(out, 16, sandbox);
+                codec::put_u64(out, u64::from(dataset.0));
+                put_after(out, after);
             }
             Command::Derived { source, offset, k, inner } => {
                 out.push(DERIVED);
@@ -201,11 +207,7 @@ impl Command {
                 events: (0..r.len()?).map(|_| named_event(r)).collect::<Result<_>>()?,
             },
             7 => Command::PlanChanged { n: r.u64()? },
-            8 => Command::Scan {
-                sandbox: sandbox(r)?,
-                n: r.u64()?,
-                after: if r.u8()? == 1 { Some(id(r)?) } else { None },
-            },
+            8 => Command::Scan { sandbox: sandbox(r)?, n: r.u64()?, after: after(r)? },
             9 => Command::Tick,
             10 => Command::Outcomes { outcomes: (0..r.len()?).map(|_| outcome(r)).collect::<Result<_>>()? },
             11 => Command::ReplayDead { flow: FlowNo(r.u32()?), seqs: numbers(r)? },
@@ -218,6 +220,7 @@ impl Command {
                 violations: r.bytes()?.to_vec(),
             },
             15 => Command::ReleaseQuarantine { sandbox: sandbox(r)?, numbers: numbers(r)? },
+            16 => Command::Erase { sandbox: sandbox(r)?, dataset: DatasetNo(r.u32()?), after: after(r)? },
             _ => return Err(DecodeError("unknown log entry")),
         })
     }
@@ -227,6 +230,11 @@ const DERIVED: u8 = 0;
 
 fn put_id(out: &mut Vec<u8>, id: &Xid) {
     out.extend_from_slice(&id.0);
+}
+
+fn put_after(out: &mut Vec<u8>, after: &Option<ProfileId>) {
+    out.push(u8::from(after.is_some()));
+    after.iter().for_each(|a| put_id(out, a));
 }
 
 fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
@@ -258,6 +266,10 @@ fn sandbox(r: &mut Reader<'_>) -> Result<SandboxId> {
 
 fn id(r: &mut Reader<'_>) -> Result<Xid> {
     r.array16().map(Xid)
+}
+
+fn after(r: &mut Reader<'_>) -> Result<Option<Xid>> {
+    if r.u8()? == 1 { id(r).map(Some) } else { Ok(None) }
 }
 
 fn numbers(r: &mut Reader<'_>) -> Result<Vec<u64>> {

@@ -7,7 +7,7 @@ use activation::FlowPlan;
 use audience::Audiences;
 use model::{DatasetNo, DocSet, NamespaceId, SandboxId, SmolStr};
 use profile::MergePolicy;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Turns documents into a plan. Implemented above the engine, where the services are known.
@@ -35,6 +35,8 @@ pub struct SandboxPlan {
     pub inlets: HashMap<SmolStr, InletPlan>,
     /// Data sets by id.
     pub datasets: HashMap<SmolStr, Arc<DatasetPlan>>,
+    /// The numbers of all data sets and uploads that records may come from. Without, none is ever taken for gone.
+    pub sources: Option<BTreeSet<DatasetNo>>,
     /// Merge policies; the default one is first.
     pub merge_policies: Vec<MergePolicy>,
     /// Audiences in evaluation order.
@@ -47,6 +49,17 @@ impl SandboxPlan {
     /// The data set of a number.
     pub fn dataset(&self, no: DatasetNo) -> Option<&Arc<DatasetPlan>> {
         self.datasets.values().find(|d| d.no == no)
+    }
+
+    /// Whether a data set was deleted. `n`: the position of the plan; a number is the position of its document.
+    pub(crate) fn is_gone(&self, dataset: DatasetNo, n: u64) -> bool {
+        u64::from(dataset.0) <= n && self.sources.as_ref().is_some_and(|sources| !sources.contains(&dataset))
+    }
+
+    /// The data sets that a later plan has no more.
+    pub(crate) fn sources_gone_in<'a>(&'a self, later: &'a SandboxPlan) -> impl Iterator<Item = DatasetNo> + 'a {
+        let pair = self.sources.as_ref().zip(later.sources.as_ref());
+        pair.into_iter().flat_map(|(before, after)| before.difference(after).copied())
     }
 
     /// The place of the merge policy that the audiences of a flow have.

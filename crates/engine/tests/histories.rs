@@ -30,6 +30,7 @@ use model::{
 use naive::{Counts, Flow, Naive, Person, Sent};
 use profile::{Record, RecordKind};
 use random::Random;
+use serde_json::json;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use store::memory::MemoryStore;
@@ -62,6 +63,8 @@ struct Run {
     counter: usize,
     /// Names that audiences have had.
     named: usize,
+    /// Two for attributes, one for events.
+    datasets: [DatasetNo; 3],
 }
 
 impl Run {
@@ -82,7 +85,9 @@ impl Run {
             read: HashMap::new(),
             counter: 0,
             named: 0,
+            datasets: [DatasetNo(0); 3],
         };
+        (0..3).for_each(|at| run.add_dataset(at));
         (0..AUDIENCES).for_each(|_| run.add_audience());
         let n = run.machine.position();
         let all = [true, true, true];
@@ -157,6 +162,22 @@ impl Run {
         self.naive.remove_audience(&id);
     }
 
+    fn add_dataset(&mut self, at: usize) {
+        let id = SmolStr::new(format!("d{}", self.machine.position()));
+        self.machine.change(vec![DocChange::put(SANDBOX, Collection::Dataset, id, json!({}), "test")]);
+        self.datasets[at] = DatasetNo(self.machine.position() as u32);
+    }
+
+    /// A data set goes with all that came from it; another one takes its place.
+    fn remove_dataset(&mut self) {
+        let at = self.chance.below(3);
+        let no = self.datasets[at];
+        let id = SmolStr::new(format!("d{}", no.0 - 1));
+        self.machine.change(vec![DocChange::delete(SANDBOX, Collection::Dataset, id, "test")]);
+        self.naive.erase(no, self.now());
+        self.add_dataset(at);
+    }
+
     fn add_flow(&mut self, doc: FlowDoc) {
         self.machine.change(vec![doc.change()]);
         self.numbers.insert(doc.id, FlowNo(self.machine.position() as u32));
@@ -198,14 +219,14 @@ impl Run {
             if chance.one_in(2) {
                 body.set(&["city"], text(*chance.pick(&["Paris", "Lyon"])));
             }
-            let dataset = DatasetNo(21 + chance.below(2) as u32);
+            let dataset = self.datasets[chance.below(2)];
             return Record { kind: RecordKind::Attributes, dataset, id: "".into(), timestamp: now, identities, body };
         }
         self.counter += 1;
         let event = random::event(&mut self.random, now, self.counter);
         let record = Record {
             kind: RecordKind::Event,
-            dataset: DatasetNo(23),
+            dataset: self.datasets[2],
             id: event.id,
             timestamp: event.timestamp,
             identities,
@@ -443,7 +464,7 @@ fn one_at_a_time(partitions: u16) {
         eprintln!("{}", run.what);
         let mut old: Option<Arc<MemoryStore>> = None;
         for step in 0..STEPS_ONE_AT_A_TIME {
-            match run.chance.below(42) {
+            match run.chance.below(43) {
                 0..=26 => {
                     run.advance(1);
                     // The step of the clock may let a timer fire before the record comes.
@@ -476,6 +497,7 @@ fn one_at_a_time(partitions: u16) {
                     }
                 }
                 38 => run.rebuild(),
+                39 => run.remove_dataset(),
                 _ => run.change_audiences(true),
             }
             run.machine.settle();
@@ -571,6 +593,39 @@ fn all_at_once(partitions: u16) {
             assert_eq!(ledger.waiting, waiting as u64, "{}: waiting of {}", run.what, flow.doc.id);
         }
         last_payloads(&run);
+        run.rebuild();
+    }
+}
+
+/// Records, merges and deletions of data sets race; whatever comes first, nothing of a deleted one is left.
+#[test]
+fn a_deleted_data_set_leaves_nothing_behind() {
+    for seed in seeds(4 * SEEDS_ALL_AT_ONCE) {
+        let mut run = Run::new(seed, 5, 3, "a_deleted_data_set");
+        eprintln!("{}", run.what);
+        for _ in 0..12 {
+            let records = (0..run.chance.below(40)).map(|_| run.record()).collect();
+            run.machine.append(records);
+            run.remove_dataset();
+            if run.chance.one_in(3) {
+                run.machine.settle();
+            }
+        }
+        run.machine.settle();
+        let engine = run.machine.engine();
+        let (mut profiles, mut events) = (0, 0);
+        for id in engine.profile_ids(SANDBOX, usize::MAX).unwrap() {
+            let stored = engine.profile(SANDBOX, id).unwrap().unwrap().profile;
+            let of_events = engine.events(SANDBOX, id).unwrap().into_iter().map(|e| e.dataset);
+            let of_events: Vec<DatasetNo> = of_events.collect();
+            assert_eq!(stored.events, of_events.len() as u64, "{}: count of events of {id}", run.what);
+            (profiles, events) = (profiles + 1, events + stored.events);
+            let all = stored.fragments.iter().map(|f| f.dataset).chain(of_events);
+            let left: Vec<DatasetNo> = all.filter(|dataset| !run.datasets.contains(dataset)).collect();
+            assert_eq!(left, [], "{}: left of deleted data sets in {id}", run.what);
+        }
+        let stock = engine.census().unwrap().stock[&SANDBOX];
+        assert_eq!((stock.profiles, stock.events), (profiles, events), "{}: census", run.what);
         run.rebuild();
     }
 }

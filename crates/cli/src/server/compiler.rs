@@ -11,7 +11,7 @@ use engine::{Compiler, DatasetPlan, IdentityPath, InletPlan, Namespace, Namespac
 use model::{Collection, DatasetNo, DocSet, SandboxId, SmolStr, Timestamp, Type};
 use profile::{AttributeMerge, Graph, MergePolicy};
 use segmentation::{merge_policies, namespaces};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) struct PlanCompiler {
@@ -60,6 +60,7 @@ impl PlanCompiler {
                 })
                 .collect(),
             datasets: schemas.datasets.clone(),
+            sources: Some(sources(docs, sandbox)),
             merge_policies: policies.into_iter().map(|(_, p)| p).collect(),
             audiences,
             flows,
@@ -208,6 +209,12 @@ fn compile_datasets(docs: &DocSet, sandbox: SandboxId, names: &Namespaces) -> Ha
         all.insert(doc.id.clone(), Arc::new(plan));
     }
     all
+}
+
+/// What records may come from, also where a schema does not compile.
+fn sources(docs: &DocSet, sandbox: SandboxId) -> BTreeSet<DatasetNo> {
+    let kinds = [Collection::Dataset, Collection::ExternalAudience];
+    kinds.iter().flat_map(|kind| docs.iter(sandbox, *kind)).map(|doc| DatasetNo(doc.no)).collect()
 }
 
 /// Merge policies by id, the default one first.

@@ -68,6 +68,11 @@ fn plain() -> impl Strategy<Value = Command> {
             |(sandbox, profile, loser, row, events)| Command::Absorb { sandbox, profile, loser, row, events }
         ),
         any::<u64>().prop_map(|n| Command::PlanChanged { n }),
+        (sandbox(), any::<u32>(), prop::option::of(id())).prop_map(|(sandbox, dataset, after)| Command::Erase {
+            sandbox,
+            dataset: DatasetNo(dataset),
+            after,
+        }),
         (sandbox(), any::<u64>(), prop::option::of(id())).prop_map(|(sandbox, n, after)| Command::Scan {
             sandbox,
             n,

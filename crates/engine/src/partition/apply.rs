@@ -32,6 +32,7 @@ impl PartitionWorker {
         match command {
             Command::PlanChanged { n } => self.change_plan(no, n),
             Command::Scan { sandbox, n, after } => self.scan(no, sandbox, n, after),
+            Command::Erase { sandbox, dataset, after } => self.erase(no, sandbox, dataset, after),
             Command::Tick => self.tick(no),
             Command::Outcomes { outcomes } => self.settle_outcomes(no, outcomes),
             Command::ReplayDead { flow, seqs } => self.replay_dead(no, flow, &seqs),
@@ -104,6 +105,10 @@ impl PartitionWorker {
         record: Record,
     ) -> Result<()> {
         let address = (sandbox, no, id);
+        if self.is_gone(no, sandbox, record.dataset) {
+            self.hot.put(address, hot, false);
+            return Ok(());
+        }
         let mut touch = Touch::default();
         match record.kind {
             RecordKind::Event => {
@@ -147,7 +152,7 @@ impl PartitionWorker {
         match command {
             Command::PlanChanged { .. } => !self.batch.is_empty() || self.hot.has_changes() || !self.closed.is_empty(),
             Command::Scan { sandbox, n, after } => !self.is_superseded(no, *sandbox, *n, *after),
-            Command::Tick | Command::ReplayDead { .. } => true,
+            Command::Erase { .. } | Command::Tick | Command::ReplayDead { .. } => true,
             _ => false,
         }
     }

@@ -297,6 +297,24 @@ impl Hot {
         self.events.sort_by(|a, b| a.order().cmp(&b.order()));
     }
 
+    /// Sets the events to these, ascending by name: the others were taken away.
+    pub(crate) fn replace_events(&mut self, left: Vec<([u8; 10], EventView)>, audiences: &Audiences) {
+        self.profile.events = left.len() as u64;
+        self.names = Names::default();
+        self.events = left
+            .into_iter()
+            .map(|(name, view)| {
+                self.names.insert(name);
+                view
+            })
+            .collect();
+        self.order_events();
+        self.state = State::of(audiences, &self.events, self.profile.modified);
+        if !self.holds_events {
+            self.events = Vec::new();
+        }
+    }
+
     /// Adds an event in its place.
     pub(crate) fn insert_event(&mut self, name: [u8; 10], view: &EventView) {
         if self.holds_events {

@@ -105,7 +105,7 @@ impl PartitionWorker {
         Ok(rows)
     }
 
-    fn uncount(&mut self, no: PartitionNo, sandbox: SandboxId, profiles: u64, events: u64) {
+    pub(super) fn uncount(&mut self, no: PartitionNo, sandbox: SandboxId, profiles: u64, events: u64) {
         let partition = self.partition(no);
         let stock = partition.census.stock.entry(sandbox).or_default();
         stock.profiles = stock.profiles.saturating_sub(profiles);
@@ -128,6 +128,7 @@ impl PartitionWorker {
         };
         let plan = self.plan(no, sandbox);
         if row.is_empty() {
+            let (_, events) = self.without_gone(no, sandbox, profile::Profile::default(), events)?;
             self.absorb_events(no, sandbox, id, &mut hot, events)?;
             // Until the rest has come nothing is evaluated for it; what is kept is as it would be loaded.
             hot.state.finish(&plan.audiences, hot.profile.modified);
@@ -137,6 +138,7 @@ impl PartitionWorker {
         let Row::Profile(other) = Row::decode(row)? else {
             return Err(Error::layout("a forwarding row was handed over"));
         };
+        let (other, events) = self.without_gone(no, sandbox, other, events)?;
         let before = hot.profile.realized();
         let told_n = [&hot.profile, &other].into_iter().filter(|side| is_untold(&plan, side)).map(|side| side.plan_n);
         let told_n = Some(told_n.min().unwrap_or(u64::MAX));

@@ -9,6 +9,7 @@
 //! written is preceded by a flush.
 
 mod apply;
+mod erase;
 mod hot;
 mod merge;
 mod outflow;

@@ -13,7 +13,7 @@ use std::ops::{Bound, ControlFlow};
 use store::{Keyspace, Store};
 
 /// Profiles looked at per step of a scan, and timers per tick.
-const STEP: usize = 512;
+pub(super) const STEP: usize = 512;
 
 /// Profiles are loaded by one pass over their range when at least one in so many there is wanted.
 const DENSE: usize = 8;
@@ -49,6 +49,7 @@ impl PartitionWorker {
         for (sandbox, new) in &plan.sandboxes {
             let before = old.sandboxes.get(sandbox).cloned().unwrap_or_default();
             self.withdraw(no, &before, new)?;
+            self.erase_gone(no, *sandbox, &before, new);
             if new.revisit_n() > old.n {
                 self.emitter.emit(key::stream(no), Command::Scan { sandbox: *sandbox, n, after: None });
             }
@@ -74,17 +75,8 @@ impl PartitionWorker {
         if self.is_superseded(no, sandbox, n, after) {
             return Ok(());
         }
-        let mut ids: Vec<ProfileId> = Vec::new();
-        let prefix = key::profiles(sandbox, no);
-        let start = after.map_or_else(|| prefix.clone(), |id| key::profile(sandbox, no, id));
-        scan_after(&*self.store, Keyspace::Profile, &prefix, &start, &mut |key, _| {
-            ids.extend(key.get(prefix.len()..).and_then(|id| id.try_into().ok()).map(Xid));
-            if ids.len() < STEP { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        if self.hot.missing(sandbox, no, &ids) * DENSE >= ids.len() {
-            self.hot.load_range(&*self.store, sandbox, no, &ids)?;
-        }
-        self.many = Some(Many::default());
+        let ids = self.stored_after(no, sandbox, after)?;
+        self.begin_many();
         for id in &ids {
             self.look_again(no, sandbox, *id, |p| p.plan_n < n)?;
         }
@@ -96,6 +88,26 @@ impl PartitionWorker {
             *scanned = n.max(*scanned);
         }
         Ok(())
+    }
+
+    /// The next step's worth of stored profiles, loaded together where few of them are in memory.
+    pub(super) fn stored_after(
+        &mut self,
+        no: PartitionNo,
+        sandbox: SandboxId,
+        after: Option<ProfileId>,
+    ) -> Result<Vec<ProfileId>> {
+        let mut ids: Vec<ProfileId> = Vec::new();
+        let prefix = key::profiles(sandbox, no);
+        let start = after.map_or_else(|| prefix.clone(), |id| key::profile(sandbox, no, id));
+        scan_after(&*self.store, Keyspace::Profile, &prefix, &start, &mut |key, _| {
+            ids.extend(key.get(prefix.len()..).and_then(|id| id.try_into().ok()).map(Xid));
+            if ids.len() < STEP { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        if self.hot.missing(sandbox, no, &ids) * DENSE >= ids.len() {
+            self.hot.load_range(&*self.store, sandbox, no, &ids)?;
+        }
+        Ok(ids)
     }
 
     /// Handles timers that are due; more than a step's worth wait for the next tick.
@@ -133,8 +145,13 @@ impl PartitionWorker {
         Ok(())
     }
 
+    /// From here on timers are gathered, until [`PartitionWorker::finish_timers`].
+    pub(super) fn begin_many(&mut self) {
+        self.many = Some(Many::default());
+    }
+
     /// Writes the timers that were set by an entry which works over many profiles.
-    fn finish_timers(&mut self, no: PartitionNo) {
+    pub(super) fn finish_timers(&mut self, no: PartitionNo) {
         for ((due, sandbox), ids) in self.many.take().unwrap_or_default().timers {
             ids.chunks(TIMERS_MAX).for_each(|ids| self.put_timers(no, due, sandbox, ids));
         }

@@ -61,6 +61,8 @@ pub(crate) struct Naive {
     graph: HashMap<Identity, ProfileId>,
     created: HashMap<ProfileId, Timestamp>,
     merged: HashMap<ProfileId, ProfileId>,
+    /// Data sets that were deleted.
+    gone: HashSet<DatasetNo>,
 }
 
 #[derive(Default)]
@@ -101,7 +103,27 @@ impl Naive {
         for identity in &record.identities {
             self.graph.insert(identity.identity.clone(), winner);
         }
-        self.apply(winner, record, &primary, now);
+        if !self.gone.contains(&record.dataset) {
+            self.apply(winner, record, &primary, now);
+        }
+    }
+
+    /// A data set was deleted: what came from it goes.
+    pub(crate) fn erase(&mut self, dataset: DatasetNo, now: Timestamp) {
+        self.gone.insert(dataset);
+        let ids: Vec<ProfileId> = self.people.keys().copied().collect();
+        for id in ids {
+            let Some(person) = self.people.get_mut(&id) else { continue };
+            let events = person.events.len();
+            person.events.retain(|((from, _), _)| *from != dataset);
+            let fragments = person.fragments.extract_if(.., |f| f.dataset == dataset).collect::<Vec<_>>();
+            if person.events.len() == events && fragments.is_empty() {
+                continue;
+            }
+            let taken = Profile { fragments, ..Profile::default() };
+            let written = (!taken.fragments.is_empty()).then(|| profile::attributes(&taken, &policy(), None));
+            self.settle(id, &Change { written: written.as_ref(), ..Change::default() }, now);
+        }
     }
 
     fn absorb(&mut self, winner: ProfileId, loser: ProfileId, now: Timestamp) {

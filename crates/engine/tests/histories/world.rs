@@ -94,6 +94,7 @@ impl TestCompiler {
         let flows = docs.iter(SANDBOX, Collection::Flow).map(|d| Arc::new(flow(d, &audiences))).collect();
         SandboxPlan {
             namespaces: namespaces(),
+            sources: Some(docs.iter(SANDBOX, Collection::Dataset).map(|doc| model::DatasetNo(doc.no)).collect()),
             merge_policies: vec![policy()],
             audiences,
             flows,
