@@ -127,11 +127,7 @@ impl Command {
                 put_id(out, profile);
                 put_id(out, loser);
                 codec::put_bytes(out, row);
-                codec::put_u64(out, events.len() as u64);
-                for (name, row) in events {
-                    out.extend_from_slice(name);
-                    codec::put_bytes(out, row);
-                }
+                put_events(out, events);
             }
             Command::PlanChanged { n } => {
                 out.push(7);
@@ -240,6 +236,14 @@ fn put_after(out: &mut Vec<u8>, after: &Option<ProfileId>) {
 fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     codec::put_u64(out, numbers.len() as u64);
     numbers.iter().for_each(|n| codec::put_u64(out, *n));
+}
+
+fn put_events(out: &mut Vec<u8>, events: &[([u8; 10], Vec<u8>)]) {
+    codec::put_u64(out, events.len() as u64);
+    for (name, row) in events {
+        out.extend_from_slice(name);
+        codec::put_bytes(out, row);
+    }
 }
 
 fn put_outcomes(out: &mut Vec<u8>, outcomes: &[(FlowNo, u64, Outcome)]) {
