@@ -10,6 +10,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts as RequestParts;
 use axum::http::{HeaderMap, header};
 use model::{Caller, SandboxId, SmolStr, Timestamp};
+use segmentation::{Error, Kind};
 use serde_json::Value as Json;
 
 /// An authorised caller of an AEP path.
@@ -53,12 +54,12 @@ impl FromRequestParts<App> for Requester {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut RequestParts, app: &App) -> Result<Requester, ApiError> {
-        authorise(&parts.headers, app)
+        authorise(parts.uri.path(), &parts.headers, app)
     }
 }
 
 /// Checks the headers of an AEP request.
-pub(crate) fn authorise(headers: &HeaderMap, app: &App) -> Result<Requester, ApiError> {
+pub(crate) fn authorise(path: &str, headers: &HeaderMap, app: &App) -> Result<Requester, ApiError> {
     let client = bearer_client(headers, app)?;
     let key = text(headers, "x-api-key").ok_or_else(|| ApiError::gateway(403000, "Api Key is required"))?;
     if key != client {
@@ -73,16 +74,13 @@ pub(crate) fn authorise(headers: &HeaderMap, app: &App) -> Result<Requester, Api
         Some(_) => {}
     }
     if text(headers, "x-sandbox-id").is_some() && text(headers, "x-sandbox-name").is_none() {
-        return Err(ApiError::problem(
-            400,
-            "about:blank",
-            "BadRequestError",
-            "x-sandbox-id is not supported yet; name the sandbox in x-sandbox-name",
-        ));
+        let detail = "x-sandbox-id is not supported yet; name the sandbox in x-sandbox-name";
+        return Err(Shape::of(path, headers).error(400, detail, app));
     }
     let sandbox_name = text(headers, "x-sandbox-name").unwrap_or("prod");
     let sandbox = access::sandbox(&current.docs, sandbox_name).ok_or_else(|| {
-        ApiError::problem(404, "about:blank", "NotFoundError", &format!("there is no sandbox {sandbox_name:?}"))
+        let detail = format!("there is no sandbox {sandbox_name:?}");
+        Shape::of(path, headers).error(404, &detail, app)
     })?;
     Ok(Requester {
         org: organisation.org_id,
@@ -90,7 +88,7 @@ pub(crate) fn authorise(headers: &HeaderMap, app: &App) -> Result<Requester, Api
         sandbox: sandbox.id,
         sandbox_name: sandbox.name,
         client,
-        request_id: text(headers, "x-request-id").map_or_else(fresh_request_id, SmolStr::new),
+        request_id: request_id(headers),
     })
 }
 
@@ -107,39 +105,149 @@ pub(crate) fn bearer_client(headers: &HeaderMap, app: &App) -> Result<SmolStr, A
     access::verify(&app.keyring, &current.docs, token.trim(), app.clock.now()).map(|c| c.id).map_err(|_| invalid())
 }
 
-fn fresh_request_id() -> SmolStr {
-    model::Xid(access::fresh()).to_string().into()
+fn request_id(headers: &HeaderMap) -> SmolStr {
+    text(headers, "x-request-id").map_or_else(|| model::Xid(access::fresh()).to_string().into(), SmolStr::new)
 }
 
-/// A JSON body; a wrong content type or broken JSON is refused in the platform's shape.
+/// How the service of a path shows what is wrong with a request that it cannot begin with (profile.md §1.2).
+pub(crate) struct Shape {
+    family: Family,
+    request_id: SmolStr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Family {
+    /// Profile and segmentation.
+    Profile,
+    Registry,
+    /// All others: the platform's problem shape.
+    Platform,
+}
+
+impl Family {
+    fn of(path: &str) -> Family {
+        const PREFIXES: [(&str, Family); 3] = [
+            ("/data/core/ups/", Family::Profile),
+            ("/data/core/ais/", Family::Profile),
+            ("/data/foundation/schemaregistry/", Family::Registry),
+        ];
+        PREFIXES.iter().find(|(prefix, _)| path.starts_with(prefix)).map_or(Family::Platform, |(_, family)| *family)
+    }
+}
+
+impl Shape {
+    /// That of a request.
+    pub(crate) fn of(path: &str, headers: &HeaderMap) -> Shape {
+        Shape { family: Family::of(path), request_id: request_id(headers) }
+    }
+
+    /// An error of 400, 404 or 413.
+    pub(crate) fn error(&self, status: u16, detail: &str, app: &App) -> ApiError {
+        match self.family {
+            Family::Profile => self.profile(match status {
+                404 => Error::new(Kind::NotFound, detail),
+                413 => Error::new(Kind::TooLarge, detail),
+                _ => Error::new(Kind::Invalid, detail),
+            }),
+            Family::Registry => self.registry(status, detail, app.clock.now()),
+            Family::Platform => ApiError::problem(status, "about:blank", title(status), detail),
+        }
+    }
+
+    /// A body that is no JSON.
+    fn unreadable(&self, detail: &str, app: &App) -> ApiError {
+        match self.family {
+            Family::Profile => self.profile(Error::unreadable(detail)),
+            _ => self.error(400, detail, app),
+        }
+    }
+
+    fn profile(&self, error: Error) -> ApiError {
+        ApiError::new(error.status(), error.body(&self.request_id))
+    }
+
+    fn registry(&self, status: u16, detail: &str, now: Timestamp) -> ApiError {
+        let code = match status {
+            404 => "XDM-1012-404",
+            413 => "XDM-1030-413",
+            _ => "XDM-1030-400",
+        };
+        let (title, detail) = (title(status), detail.to_owned());
+        let error = registry::Error { status, code, title, detail, sub_errors: Vec::new() };
+        ApiError::new(status, error.to_json(&self.request_id, now))
+    }
+}
+
+fn title(status: u16) -> &'static str {
+    match status {
+        404 => "NotFoundError",
+        413 => "PayloadTooLargeError",
+        _ => "BadRequestError",
+    }
+}
+
+/// A JSON body; a wrong content type or broken JSON is refused in the shape of the service.
 pub(crate) struct JsonBody(pub(crate) Json);
 
 impl FromRequest<App> for JsonBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &App) -> Result<JsonBody, ApiError> {
+        let shape = Shape::of(request.uri().path(), request.headers());
         let bytes = json_bytes(request, app).await?;
         serde_json::from_slice(&bytes)
             .map(JsonBody)
-            .map_err(|e| bad_request(&format!("the body is not valid JSON: {e}")))
+            .map_err(|e| shape.unreadable(&format!("the body is not valid JSON: {e}"), app))
     }
 }
 
 /// The bytes of a body that says to be JSON.
 pub(crate) async fn json_bytes(request: Request, app: &App) -> Result<Bytes, ApiError> {
+    let shape = Shape::of(request.uri().path(), request.headers());
     let kind = text(request.headers(), header::CONTENT_TYPE.as_str()).unwrap_or_default().to_owned();
     let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    // Read to its end, even if it is refused: a connection with an unread body is closed under the next request.
+    let body = Bytes::from_request(request, app).await;
     if essence != "application/json" && !essence.ends_with("+json") {
-        return Err(bad_request("A valid content-type must be specified"));
+        return Err(shape.error(400, "A valid content-type must be specified", app));
     }
-    Bytes::from_request(request, app).await.map_err(|e| {
-        let status = e.status().as_u16();
-        let title = if status == 413 { "PayloadTooLargeError" } else { "BadRequestError" };
-        ApiError::problem(status, "about:blank", title, &e.body_text())
-    })
+    body.map_err(|e| shape.error(e.status().as_u16(), &e.body_text(), app))
 }
 
 /// 400 in the platform's problem shape.
 pub(crate) fn bad_request(detail: &str) -> ApiError {
     ApiError::problem(400, "about:blank", "BadRequestError", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_service_has_its_shape() {
+        let headers = HeaderMap::from_iter([("x-request-id".parse().expect("a name"), "r1".parse().expect("a value"))]);
+        let ups = Shape::of("/data/core/ups/audiences", &headers).profile(Error::unreadable("the body is empty"));
+        let code = "UPLIB-101206-500";
+        let title = "There is a problem extracting the user JSON, field(s) missing or invalid. Correct and try again.";
+        let items = json!([{ "code": code, "message": title }, { "code": code, "message": "the body is empty" }]);
+        let expected = json!({
+            "type": format!("https://ns.adobe.com/aep/errors/{code}"), "title": title, "status": 400,
+            "requestId": "r1", "errors": { "400": items },
+        });
+        assert_eq!((ups.status, ups.body), (400, expected));
+        let registry = Shape::of("/data/foundation/schemaregistry/tenant/schemas", &headers);
+        let registry = registry.registry(404, "there is no sandbox \"x\"", Timestamp(0));
+        assert_eq!(registry.body["type"], "http://ns.adobe.com/aep/errors/XDM-1012-404", "{}", registry.body);
+        assert_eq!(registry.body["report"]["registryRequestId"], "r1", "{}", registry.body);
+        for (path, family) in [
+            ("/data/core/ais/external-audience/x/upload", Family::Profile),
+            ("/data/core/ups/config/mergePolicies", Family::Profile),
+            ("/data/core/idnamespace/identities", Family::Platform),
+            ("/data/foundation/catalog/dataSets", Family::Platform),
+            ("/rivermouth/why", Family::Platform),
+        ] {
+            assert_eq!(Family::of(path), family, "{path}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod patch;
 pub use list::list;
 
 use crate::audiences::references;
-use crate::definitions::read::{Rest, definition};
+use crate::definitions::read::{Rest, definition, is_method_chosen, repeats_method};
 use crate::definitions::refuse_in_use;
 use crate::error::Error;
 use crate::external;
@@ -84,6 +84,7 @@ fn create_checked(
     body: &Json,
 ) -> Result<(Vec<DocChange>, SmolStr), Error> {
     let fields = Fields::of_body(body)?;
+    check_type(&fields, None)?;
     for own in ["id", "audienceId", "_etag", "creationTime", "createEpoch", "updateTime", "updateEpoch"] {
         if fields.get(own).is_some() {
             return Err(Error::field(own, "is given by the service; leave it out"));
@@ -91,8 +92,9 @@ fn create_checked(
     }
     let lifecycle = fields.text("lifecycleState")?.unwrap_or(PUBLISHED);
     lifecycle::check_first(lifecycle)?;
-    let rest = Rest { lifecycle: lifecycle.into(), labels: labels(&fields)? };
-    check_own(&fields, caller, None)?;
+    let rest = Rest { lifecycle: lifecycle.into(), labels: labels(&fields)?, repeats_method: false };
+    check_own(&fields, caller.client, None)?;
+    check_origin(&fields)?;
     let document = written(body);
     let (document, _) = definition(docs, caller, check, None, &Fields::of_body(&document)?, rest)?;
     let id = caller.uuid();
@@ -108,15 +110,17 @@ pub fn replace(
     body: &Json,
     used_by_flow: &UsedByFlow<'_>,
 ) -> Result<(Vec<DocChange>, SmolStr), Error> {
-    replace_checked(docs, caller, &|text| crate::query::check(text, schema), id, body, used_by_flow)
+    let repeats = |old: &Doc| repeats_method(old, body);
+    replace_checked(docs, caller, &|text| crate::query::check(text, schema), id, (body, &repeats), used_by_flow)
 }
 
+/// The whole audience, and whether its method only repeats that of the stored one.
 fn replace_checked(
     docs: &DocSet,
     caller: &Caller<'_>,
     check: &Check<'_>,
     id: &str,
-    body: &Json,
+    (body, repeats): (&Json, &dyn Fn(&Doc) -> bool),
     used_by_flow: &UsedByFlow<'_>,
 ) -> Result<(Vec<DocChange>, SmolStr), Error> {
     let old = find(docs, caller, id)?;
@@ -128,11 +132,14 @@ fn replace_checked(
         refuse_in_use(docs, caller, id, &format!("become {lifecycle}"), used_by_flow)?;
     }
     let labels = labels(&fields)?.or_else(|| old.body.get("labels").cloned());
-    let rest = Rest { lifecycle: lifecycle.into(), labels };
+    let rest = Rest { lifecycle: lifecycle.into(), labels, repeats_method: repeats(old) };
+    check_type(&fields, Some(old))?;
+    check_own(&fields, &old.created_by, Some(old))?;
     let (kind, document) = match is_external(old) {
         true => (Collection::ExternalAudience, external::changed(docs, caller, old, &fields, rest)?),
         false => {
-            check_own(&fields, caller, Some(old))?;
+            check_origin(&fields)?;
+            fields.must_be("audienceId", &old.id)?;
             let document = written(body);
             let (document, _) = definition(docs, caller, check, Some(old), &Fields::of_body(&document)?, rest)?;
             (Collection::Audience, document)
@@ -142,7 +149,7 @@ fn replace_checked(
     Ok((vec![put], old.id.clone()))
 }
 
-/// `PATCH /audiences/{id}`: one operation, or an array of them.
+/// `PATCH /audiences/{id}`: one operation, or an array of them. A method that nobody chose follows the query.
 pub fn update(
     docs: &DocSet,
     caller: &Caller<'_>,
@@ -169,15 +176,13 @@ fn update_checked(
         members.shift_remove("_internal");
     }
     patch::apply(&mut document, body)?;
-    let differs = |name: &str| document.get(name) != old.body.get(name);
-    if (differs("expression") || differs("mergePolicyId"))
-        && !differs("evaluationInfo")
+    if !is_method_chosen(old)
+        && !patch::is_about(body, "evaluationInfo")
         && let Some(members) = document.as_object_mut()
     {
-        // A new query chooses its method anew.
         members.shift_remove("evaluationInfo");
     }
-    replace_checked(docs, caller, check, id, &document, used_by_flow)
+    replace_checked(docs, caller, check, id, (&document, &|_| false), used_by_flow)
 }
 
 /// `DELETE /audiences/{id}`.
@@ -189,8 +194,14 @@ pub fn delete(
 ) -> Result<(Vec<DocChange>, ()), Error> {
     let doc = find(docs, caller, id)?;
     refuse_in_use(docs, caller, &doc.id, "be deleted", used_by_flow)?;
-    let kind = if is_external(doc) { Collection::ExternalAudience } else { Collection::Audience };
-    Ok((vec![DocChange::delete(caller.sandbox, kind, doc.id.clone(), caller.client)], ()))
+    let gone = |kind, doc: &Doc| DocChange::delete(caller.sandbox, kind, doc.id.clone(), caller.client);
+    Ok(match is_external(doc) {
+        true => {
+            let runs = external::ended_runs(docs, caller, &doc.id).map(|run| gone(Collection::ExternalRun, run));
+            (std::iter::once(gone(Collection::ExternalAudience, doc)).chain(runs).collect(), ())
+        }
+        false => (vec![gone(Collection::Audience, doc)], ()),
+    })
 }
 
 /// A definition, or an external audience.
@@ -214,27 +225,29 @@ fn written(body: &Json) -> Json {
     document
 }
 
-/// Members that may come back as they were shown, and labels.
-fn check_own(fields: &Fields<'_>, caller: &Caller<'_>, old: Option<&Arc<Doc>>) -> Result<(), Error> {
-    match fields.text("type")? {
-        None | Some("SegmentDefinition") => {}
-        Some("ExternalSegment" | "ExternalAudience") if old.is_none() => {
+/// What an audience is: its kind stays what it was made as.
+fn check_type(fields: &Fields<'_>, old: Option<&Doc>) -> Result<(), Error> {
+    let external = old.map(is_external);
+    match (fields.text("type")?, external) {
+        (None, _) | (Some("SegmentDefinition"), None | Some(false)) => Ok(()),
+        (Some("ExternalSegment" | "ExternalAudience"), Some(true)) => Ok(()),
+        (Some("ExternalSegment" | "ExternalAudience"), None) => {
             let rule = "external audiences are made by POST /data/core/ais/external-audience/submit";
-            return Err(Error::field("type", rule));
+            Err(Error::field("type", rule))
         }
-        Some(other) => {
-            return Err(Error::field("type", format_args!("must be `SegmentDefinition`, is `{other}`")));
+        (Some(other), external) => {
+            let kind = if external == Some(true) { external::TYPE } else { "SegmentDefinition" };
+            Err(Error::field("type", format_args!("must be `{kind}`, is `{other}`")))
         }
     }
-    fields.must_be("namespace", "AEPSegments")?;
-    fields.must_be("originName", "REAL_TIME_CUSTOMER_PROFILE")?;
+}
+
+/// Members of the service's own, which may come back as they were shown.
+fn check_own(fields: &Fields<'_>, created_by: &str, old: Option<&Doc>) -> Result<(), Error> {
     if let Some(old) = old {
-        fields.must_be("audienceId", &old.id)?;
         fields.must_be("_etag", &etag(old))?;
-        fields.must_be("createdBy", &old.created_by)?;
-    } else {
-        fields.must_be("createdBy", caller.client)?;
     }
+    fields.must_be("createdBy", created_by)?;
     for (flag, why) in [
         ("isSystem", "system audiences are not made by clients"),
         ("overridePerformanceWarnings", "there are no performance warnings to override"),
@@ -244,6 +257,12 @@ fn check_own(fields: &Fields<'_>, caller: &Caller<'_>, old: Option<&Arc<Doc>>) -
         }
     }
     Ok(())
+}
+
+/// Where a definition comes from.
+fn check_origin(fields: &Fields<'_>) -> Result<(), Error> {
+    fields.must_be("namespace", "AEPSegments")?;
+    fields.must_be("originName", "REAL_TIME_CUSTOMER_PROFILE")
 }
 
 /// Labels of data usage, such as `core/C1`.

@@ -1,7 +1,8 @@
 //! Segment definitions, which are the audiences of a sandbox (profile.md §9.1).
 //!
 //! Documents keep the members that clients write, checked; `_internal` holds what the query told:
-//! the audiences it names, whether it reads profiles only, and since which position it means what it means.
+//! the audiences it names, whether it reads profiles only, whether a client chose the method, and since which position
+//! it means what it means.
 //!
 //! Always: a stored query compiled against the union schema of its day, its merge policy exists, names
 //! are unique, and references form no cycle.
@@ -92,20 +93,19 @@ fn update_checked(
     fields.must_be("id", id)?;
     let merged = merge(old, body);
     let fields = Fields::of_body(&merged)?;
-    let (document, warnings) = read::definition(docs, caller, check, Some(old), &fields, Rest::of(old))?;
+    let (document, warnings) = read::definition(docs, caller, check, Some(old), &fields, Rest::of(old, body))?;
     let put = DocChange::put(caller.sandbox, Collection::Audience, id, document, caller.client);
     Ok((vec![put], Accepted { id: old.id.clone(), warnings }))
 }
 
-/// The stored members with those of `body` over them. A new query chooses its method anew.
+/// The stored members with those of `body` over them. A method that nobody chose follows the query.
 fn merge(old: &Doc, body: &Json) -> Json {
     let mut merged = old.body.clone();
     let (Some(members), Some(given)) = (merged.as_object_mut(), body.as_object()) else { return merged };
     for own in ["_internal", "labels", "lifecycleState"] {
         members.shift_remove(own);
     }
-    let differs = |name: &str| given.get(name).is_some_and(|value| *value != old.body[name]);
-    if differs("expression") || differs("mergePolicyId") {
+    if !read::is_method_chosen(old) {
         members.shift_remove("evaluationInfo");
     }
     for (name, value) in given {

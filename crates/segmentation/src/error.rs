@@ -16,6 +16,10 @@ pub enum Kind {
     InUse,
     /// Too many documents of a kind, or ids in a request.
     Limit,
+    /// The body cannot be read.
+    Unreadable,
+    /// The body is too large.
+    TooLarge,
 }
 
 /// A refused request. Nothing was changed.
@@ -26,7 +30,8 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Error {
+    /// A refusal with one message.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
         Error { kind, messages: vec![message.into()] }
     }
 
@@ -41,6 +46,13 @@ impl Error {
 
     pub(crate) fn not_found(noun: &str, id: &str) -> Error {
         Error::new(Kind::NotFound, format!("The {noun} {id} is not found. Use a valid id and try again."))
+    }
+
+    /// A body that is not JSON; `detail` says where it breaks off.
+    pub fn unreadable(detail: impl Into<String>) -> Error {
+        const TITLE: &str =
+            "There is a problem extracting the user JSON, field(s) missing or invalid. Correct and try again.";
+        Error { kind: Kind::Unreadable, messages: vec![TITLE.to_owned(), detail.into()] }
     }
 
     /// The same error of a part of the body: its messages begin with `place`.
@@ -62,8 +74,9 @@ impl Error {
     /// The HTTP status.
     pub fn status(&self) -> u16 {
         match self.kind {
-            Kind::Invalid | Kind::InUse | Kind::Limit => 400,
+            Kind::Invalid | Kind::InUse | Kind::Limit | Kind::Unreadable => 400,
             Kind::NotFound => 404,
+            Kind::TooLarge => 413,
             Kind::Duplicate => 422,
         }
     }
@@ -76,6 +89,8 @@ impl Error {
             Kind::Duplicate => "UPAPI-113434-422",
             Kind::InUse => "UPAPI-113631-400",
             Kind::Limit => "UPAPI-113015-400",
+            Kind::Unreadable => "UPLIB-101206-500",
+            Kind::TooLarge => "UPAPI-113434-413",
         }
     }
 

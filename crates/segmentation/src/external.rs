@@ -4,12 +4,14 @@
 //! ([`UPLOADED_FIELD`]). The audience is then an audience as any other, whose query compares that instant with now:
 //! it is entered with the row and left when the time is over, without anything else happening.
 //!
-//! Always: one load of an audience at a time; columns are checked against the declared fields by name.
+//! Always: one load of an audience at a time; columns are checked against the declared fields by name; who opted out
+//! in general is no member, as in audiences that exclude those by default.
 
 mod read;
 mod runs;
 
-pub use runs::{Load, Progress, load, run, run_of, runs, start_run, uploaded_run, write_progress};
+pub(crate) use runs::ended_runs;
+pub use runs::{Load, Progress, kept_uploads, load, run, run_of, runs, start_run, uploaded_run, write_progress};
 
 use crate::audience_api::labels;
 use crate::audiences::{AudienceSpec, since};
@@ -17,6 +19,7 @@ use crate::definitions::read::Rest;
 use crate::error::{Error, Kind};
 use crate::fields::{Fields, check_name};
 use crate::lifecycle::{self, PUBLISHED};
+use crate::names;
 use model::membership::{UPLOADED_FIELD, UPLOADED_NAMESPACE};
 use model::{AudienceNo, Caller, Collection, Doc, DocChange, DocSet, SmolStr};
 use serde_json::{Value as Json, json};
@@ -46,7 +49,8 @@ pub(crate) fn spec(doc: &Doc, policy: &SmolStr) -> AudienceSpec {
         pql: format!("{UPLOADED_FIELD}.{}.validUntil occurs after now", key(no)).into(),
         changed_n: since(doc),
         merge_policy: policy.clone(),
-        exclude_opt_out: false,
+        // Uploaded or not: a general opt-out keeps out of audiences by default (profile.md §10.4, §11.2).
+        exclude_opt_out: true,
         created_ms: doc.created_at.0,
         updated_ms: doc.updated_at.0,
     }
@@ -136,11 +140,20 @@ pub(crate) fn changed(
         "ttlInDays",
         "fields",
         "sourceSpec",
+        // The service's own, which come back as they were shown.
+        "imsOrgId",
+        "sandbox",
+        "isSystem",
+        "dependents",
+        "dependencies",
+        "createdBy",
+        "creationTime",
+        "createEpoch",
+        "updateTime",
+        "updateEpoch",
+        "_etag",
     ])?;
-    match fields.text("type")? {
-        None | Some("ExternalSegment" | "ExternalAudience") => {}
-        Some(other) => return Err(Error::field("type", format_args!("must be `{TYPE}`, is `{other}`"))),
-    }
+    fields.must_be("imsOrgId", caller.org)?;
     fields.must_be("audienceId", old.body["audienceId"].as_str().unwrap_or_default())?;
     fields.must_be("namespace", NAMESPACE)?;
     fields.must_be("originName", ORIGIN)?;
@@ -208,11 +221,7 @@ fn put_texts(
 ) -> Result<(), Error> {
     let name = fields.required_text("name")?;
     check_name("name", name)?;
-    let mut others = docs.iter(caller.sandbox, Collection::ExternalAudience);
-    if let Some(other) = others.find(|doc| doc.body["name"] == name && old.is_none_or(|old| old.id != doc.id)) {
-        let message = format!("name: the external audience {} has the name `{name}` already", other.id);
-        return Err(Error::new(Kind::Duplicate, message));
-    }
+    names::refuse_taken(docs, caller.sandbox, old.map(|old| old.id.as_str()), name)?;
     document["name"] = name.into();
     if let Some(description) = fields.text("description")? {
         document["description"] = description.into();

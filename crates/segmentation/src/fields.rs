@@ -99,7 +99,7 @@ pub(crate) fn shown(value: &Json) -> String {
     format!("`{}…`", text.chars().take(60).collect::<String>())
 }
 
-/// A name of 1 to 255 characters with something to see in it.
+/// A name of 1 to 255 characters on one line, with something to see in it.
 pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Error> {
     const CHARS_MAX: usize = 255;
     let chars = name.chars().count();
@@ -108,6 +108,11 @@ pub(crate) fn check_name(field: &str, name: &str) -> Result<(), Error> {
     }
     if chars == 0 || chars > CHARS_MAX {
         return Err(Error::field(field, format_args!("must have 1 to {CHARS_MAX} characters, has {chars}")));
+    }
+    // Line and paragraph separators break lines as control characters do.
+    if let Some(other) = name.chars().find(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        let rule = format!("must have no line breaks or control characters, has U+{:04X}", u32::from(other));
+        return Err(Error::field(field, rule));
     }
     Ok(())
 }

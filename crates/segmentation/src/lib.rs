@@ -22,6 +22,7 @@ mod fields;
 pub mod jobs;
 mod lifecycle;
 pub mod merge_policies;
+mod names;
 pub mod namespaces;
 mod page;
 pub mod preview;

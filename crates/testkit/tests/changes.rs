@@ -11,6 +11,40 @@ fn failing(world: &World, status: u16) {
 }
 
 #[test]
+fn a_data_set_that_is_deleted_takes_its_records_along() {
+    let mut world = World::new();
+    let bought = world.audience("bought", r#"xEvent[eventType = "commerce.purchases"].count() >= 1"#);
+    let known = world.audience("known", KNOWN);
+    let flow = world.flow(&Flow::to(&[&bought, &known]));
+    let at = "2026-03-01T11:00:00Z";
+    let anna = [("CRMID", "anna")];
+    world.send_and_settle(&[world.person(&anna, "anna"), world.purchase("p1", &anna, at, 1.0)]);
+    world.send_and_settle(&[world.purchase("p2", &[("CRMID", "ben")], at, 2.0)]);
+    assert_eq!((world.counts(), world.members(&bought), world.members(&known)), ((2, 2), 2, 1));
+    let remove = |world: &World, dataset: &str| {
+        let path = format!("/data/foundation/catalog/dataSets/{dataset}");
+        let bodies = world.bodies_of(|| drop(world.api.call("DELETE", &path, None).expect(200)));
+        let statuses = bodies.iter().flat_map(|body| body["segmentMembership"]["ups"].as_object().cloned());
+        let statuses = statuses.flatten().filter(|(_, m)| m["status"] == "exited").map(|(id, _)| id);
+        statuses.collect::<Vec<String>>()
+    };
+    let left = remove(&world, &world.event.dataset);
+    assert_eq!(left, [bought.as_str(); 2], "both are told to have left");
+    assert_eq!((world.counts(), world.members(&bought), world.members(&known)), ((2, 0), 0, 1));
+    let refused = world.send_batch(&[world.purchase("p3", &anna, at, 1.0)]).json.to_string();
+    assert!(refused.contains(&world.event.dataset), "{refused}");
+    assert!(remove(&world, &world.profile.dataset).contains(&known));
+    for _ in 0..2 {
+        assert_eq!((world.counts(), world.members(&bought), world.members(&known)), ((2, 0), 0, 0));
+        let shown = world.show("CRMID", "anna").ok();
+        assert_eq!((&shown["attributes"]["person"], &shown["events"]), (&Json::Null, &json!([])), "{shown}");
+        world.restart();
+    }
+    let ledger = world.ledger(&flow);
+    assert_eq!((&ledger["balanced"], &ledger["waiting"]), (&json!(true), &json!(0)), "{ledger}");
+}
+
+#[test]
 fn a_profile_that_is_deleted_while_its_export_waits_leaves_last() {
     let world = World::new();
     let flow = world.flow(&Flow::to(&[&world.audience("known", KNOWN)]));

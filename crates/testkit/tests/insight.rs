@@ -158,6 +158,33 @@ fn what_is_foretold_comes_true() {
     assert!(look().iter().all(|(_, _, answer)| at(&answer["turns"]).is_none()), "nothing is left to come");
 }
 
+/// What the clock turned before there was a profile, or may have before an attribute was written, is not known; that
+/// no event ever turned a clause is.
+#[test]
+fn since_when_is_not_claimed_beyond_what_is_kept() {
+    let world = World::new();
+    let rules = [
+        ("currentMonth() = 3", false),
+        ("person.birthDate occurs > 20 days before now", false),
+        ("person.birthDate occurs > 20 days before now and person.name.lastName != \"x\"", false),
+        ("xEvent[eventType = \"x\"].count() = 0", true),
+        ("xEvent[timestamp occurs <= 7 days before now].count() >= 100", true),
+    ];
+    let audiences: Vec<String> =
+        rules.iter().enumerate().map(|(n, (rule, _))| world.audience(&format!("rule {n}"), rule)).collect();
+    let born = json!({ "person": { "birthDate": "1990-01-01", "name": { "lastName": "Ann" } } });
+    world.send_and_settle(&[world.record(&ANN, born)]);
+    for ((rule, known), audience) in rules.iter().zip(&audiences) {
+        let answer = why(&world, "CRMID:ann", audience).ok();
+        let mut found = Vec::new();
+        clauses(&answer["rule"], &mut found);
+        assert!(!found.is_empty(), "{answer}");
+        for clause in found {
+            assert_eq!(clause["since"], json!({ "known": known, "at": null }), "{rule}: {clause}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_explained_is_refused() {
     let world = World::new();

@@ -189,7 +189,8 @@ async fn get_flow_spec(State(app): State<App>, requester: Requester, Path(id): P
     ok(&flows::get_flow_spec(&catalog(&app, &requester).flows, &id)?)
 }
 
-async fn refuse_spec_write(_: Requester) -> Answer {
+/// Bodies of what is refused are read to their end, too: a connection with an unread one is closed.
+async fn refuse_spec_write(_: Requester, _: Bytes) -> Answer {
     Err(flows::refuse_spec_write().into())
 }
 
@@ -412,15 +413,15 @@ async fn get_run(State(app): State<App>, requester: Requester, Path(id): Path<St
     read(&app, &requester, |docs, caller, _| flows::get_run(docs, caller, &figures, &id))
 }
 
-async fn refuse_run_create(_: Requester) -> Answer {
+async fn refuse_run_create(_: Requester, _: Bytes) -> Answer {
     Err(flows::refuse_run_create().into())
 }
 
-async fn refuse_run_write(_: Requester) -> Answer {
+async fn refuse_run_write(_: Requester, _: Bytes) -> Answer {
     Err(flows::refuse_run_write().into())
 }
 
-async fn refuse_run_action(_: Requester) -> Answer {
+async fn refuse_run_action(_: Requester, _: Bytes) -> Answer {
     Err(flows::refuse_run_action().into())
 }
 

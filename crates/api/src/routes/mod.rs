@@ -82,7 +82,7 @@ pub fn router(app: App) -> Router {
 /// with an unread body would be closed under the next request.
 async fn not_served(State(app): State<App>, method: Method, uri: Uri, headers: HeaderMap, _: Bytes) -> ApiError {
     if uri.path().starts_with("/data/")
-        && let Err(refused) = authorise(&headers, &app)
+        && let Err(refused) = authorise(uri.path(), &headers, &app)
     {
         return refused;
     }

@@ -7,6 +7,7 @@ use crate::app::App;
 use crate::error::{ApiError, respond};
 use crate::gateway::{JsonBody, Requester, text};
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -87,7 +88,7 @@ async fn stats(State(app): State<App>, requester: Requester) -> Result<Response,
     read(&app, &requester, |docs, caller| Ok(registry::stats(docs, caller)))
 }
 
-async fn rpc(State(app): State<App>, requester: Requester, Path(path): Path<Vec<String>>) -> ApiError {
+async fn rpc(State(app): State<App>, requester: Requester, Path(path): Path<Vec<String>>, _: Bytes) -> ApiError {
     let operation = path.first().map_or("", String::as_str);
     refused(&app, &requester)(Error::not_served(&format!("/rpc/{operation}")))
 }

@@ -92,6 +92,45 @@ fn compare(field: &str, a: &Doc, b: &Doc) -> Ordering {
     }
 }
 
+/// What a filter may begin with: the members that are shown.
+const MEMBERS: [&str; 33] = [
+    "id",
+    "audienceId",
+    "schema",
+    "profileInstanceId",
+    "name",
+    "description",
+    "expression",
+    "mergePolicyId",
+    "evaluationInfo",
+    "payloadSchema",
+    "dataGovernancePolicy",
+    "ttlInDays",
+    "type",
+    "originName",
+    "namespace",
+    "audienceType",
+    "fields",
+    "sourceSpec",
+    "overridePerformanceWarnings",
+    "imsOrgId",
+    "sandbox",
+    "isSystem",
+    "lifecycleState",
+    "labels",
+    "dependents",
+    "dependencies",
+    "createdBy",
+    "creationTime",
+    "createEpoch",
+    "updateTime",
+    "updateEpoch",
+    "definedOn",
+    "_etag",
+];
+/// Words of one meaning (profile.md §13).
+const EXTERNAL_TYPES: [&str; 2] = [crate::external::TYPE, "ExternalAudience"];
+
 /// `property=MEMBER==VALUE` or `MEMBER!=VALUE`; dots lead into objects.
 struct Property<'a> {
     path: &'a str,
@@ -105,8 +144,15 @@ impl<'a> Property<'a> {
         let bare = text.strip_prefix("property=").unwrap_or(text);
         let parts = bare.split_once("==").map(|parts| (parts, true));
         match parts.or_else(|| bare.split_once("!=").map(|parts| (parts, false))) {
-            Some(((path, value), equal)) if !path.is_empty() => Ok(Property { path, value, equal }),
-            _ => Err(Error::field("property", format_args!("must be MEMBER==VALUE or MEMBER!=VALUE, is `{text}`"))),
+            Some(((path, _), _)) if !MEMBERS.contains(&path.split('.').next().unwrap_or_default()) => {
+                let rule = format!("`{path}` is no member of an audience: {} are", MEMBERS.join(", "));
+                Err(Error::field("property", rule))
+            }
+            Some((("type", value), equal)) if EXTERNAL_TYPES.contains(&value) => {
+                Ok(Property { path: "type", value: EXTERNAL_TYPES[0], equal })
+            }
+            Some(((path, value), equal)) => Ok(Property { path, value, equal }),
+            None => Err(Error::field("property", format_args!("must be MEMBER==VALUE or MEMBER!=VALUE, is `{text}`"))),
         }
     }
 

@@ -3,7 +3,7 @@
 //! What the values may be is decided afterwards, on the whole document.
 
 use crate::error::Error;
-use crate::fields::Fields;
+use crate::fields::{Fields, shown};
 use serde_json::{Value as Json, json};
 
 /// The members that a path may begin with.
@@ -27,11 +27,25 @@ pub(super) fn apply(document: &mut Json, body: &Json) -> Result<(), Error> {
         Json::Array(operations) if operations.is_empty() => {
             Err(Error::field("body", "must have at least one operation"))
         }
-        Json::Array(operations) => operations.iter().enumerate().try_for_each(|(i, operation)| {
-            apply_one(document, operation).map_err(|error| error.within(&format!("[{i}]")))
+        Json::Array(operations) => operations.iter().enumerate().try_for_each(|(i, operation)| match operation {
+            Json::Object(_) => apply_one(document, operation).map_err(|error| error.within(&format!("[{i}]."))),
+            other => {
+                Err(Error::field(format_args!("[{i}]"), format_args!("must be an operation, is {}", shown(other))))
+            }
         }),
-        operation => apply_one(document, operation),
+        operation if operation.get("op").is_some() => apply_one(document, operation),
+        other => {
+            let rule = "must be an array of operations {\"op\", \"path\", \"value\"}";
+            Err(Error::field("body", format_args!("{rule}, is {}", shown(other))))
+        }
     }
+}
+
+/// True if an operation that was applied names a member or something in it.
+pub(super) fn is_about(body: &Json, member: &str) -> bool {
+    let operations = body.as_array().map_or(std::slice::from_ref(body), Vec::as_slice);
+    let roots = operations.iter().filter_map(|operation| operation["path"].as_str()?.split('/').nth(1));
+    roots.into_iter().any(|root| root == member)
 }
 
 fn apply_one(document: &mut Json, operation: &Json) -> Result<(), Error> {

@@ -1,12 +1,13 @@
 //! Checks the members of a definition and gives the document to store.
 
 use crate::audiences::{references, since};
-use crate::error::{Error, Kind};
+use crate::error::Error;
 use crate::evaluation::{self, Obstacles};
 use crate::expression::{Expression, Format, stored_text};
 use crate::fields::{Fields, check_name};
 use crate::lifecycle;
 use crate::merge_policies::{IdentityGraph, MergePolicy, PROFILE_CLASS, merge_policies};
+use crate::names;
 use crate::query::{Check, Checked};
 use model::{Caller, Collection, Doc, DocSet, SandboxId, SmolStr};
 use serde_json::{Value as Json, json};
@@ -40,17 +41,23 @@ pub(crate) struct Rest {
     pub(crate) lifecycle: SmolStr,
     /// Its labels; `None` where none were ever given.
     pub(crate) labels: Option<Json>,
+    /// True if an `evaluationInfo` that is given only repeats what the service chose, and chooses nothing.
+    pub(crate) repeats_method: bool,
 }
 
 impl Rest {
     /// That of a new definition.
     pub(crate) fn published() -> Rest {
-        Rest { lifecycle: lifecycle::PUBLISHED.into(), labels: None }
+        Rest { lifecycle: lifecycle::PUBLISHED.into(), labels: None, repeats_method: false }
     }
 
-    /// That of a stored audience.
-    pub(crate) fn of(doc: &Doc) -> Rest {
-        Rest { lifecycle: lifecycle::state(doc).into(), labels: doc.body.get("labels").cloned() }
+    /// That of a stored audience under a body that changes it.
+    pub(crate) fn of(doc: &Doc, given: &Json) -> Rest {
+        Rest {
+            lifecycle: lifecycle::state(doc).into(),
+            labels: doc.body.get("labels").cloned(),
+            repeats_method: repeats_method(doc, given),
+        }
     }
 }
 
@@ -68,7 +75,7 @@ pub(crate) fn definition(
     fields.must_be("profileInstanceId", "ups")?;
     let name = fields.required_text("name")?;
     check_name("name", name)?;
-    refuse_taken_name(docs, caller.sandbox, old, name)?;
+    names::refuse_taken(docs, caller.sandbox, old.map(|old| old.id.as_str()), name)?;
     check_schema(fields)?;
     let expression = Expression::read(fields)?;
     let policy = policy(docs, caller.sandbox, fields)?;
@@ -96,6 +103,9 @@ pub(crate) fn definition(
     }
     document["lifecycleState"] = rest.lifecycle.as_str().into();
     document["_internal"] = json!({ "references": ids, "profileOnly": profile_only });
+    if fields.get("evaluationInfo").is_some() && !rest.repeats_method {
+        document["_internal"]["methodChosen"] = true.into();
+    }
     if let Format::Json = expression.format {
         document["_internal"]["pql"] = expression.text.as_str().into();
     }
@@ -108,22 +118,21 @@ pub(crate) fn definition(
     Ok((document, warnings))
 }
 
+/// True if a client chose the method, so that it stays when the query changes (profile.md §10.1).
+pub(crate) fn is_method_chosen(doc: &Doc) -> bool {
+    doc.body["_internal"]["methodChosen"] == true
+}
+
+/// True if a body shows an audience as the service showed it, with the query and the method that the service chose
+/// for it: what a client got and sends back is no choice.
+pub(crate) fn repeats_method(old: &Doc, given: &Json) -> bool {
+    !is_method_chosen(old) && ["expression", "evaluationInfo"].iter().all(|member| given[*member] == old.body[*member])
+}
+
 /// True if what decides membership is equal.
 fn means_the_same(a: &Json, b: &Json) -> bool {
     stored_text(a) == stored_text(b)
         && ["mergePolicyId", "dataGovernancePolicy"].iter().all(|member| a[*member] == b[*member])
-}
-
-fn refuse_taken_name(docs: &DocSet, sandbox: SandboxId, old: Option<&Doc>, name: &str) -> Result<(), Error> {
-    let mut others = docs.iter(sandbox, Collection::Audience).filter(|doc| old.is_none_or(|old| old.id != doc.id));
-    match others.find(|doc| doc.body["name"] == name) {
-        Some(other) => {
-            let message = format!("name: the segment definition {} has the name `{name}` already", other.id);
-            let kind = if old.is_some() { Kind::Invalid } else { Kind::Duplicate };
-            Err(Error::new(kind, message))
-        }
-        None => Ok(()),
-    }
 }
 
 /// Refuses any class but that of profiles.

@@ -152,6 +152,9 @@ fn bad_bodies_are_refused_by_name() {
         (with("colour", json!("x")), 400, "colour: is not a supported member"),
         (with("name", json!(null)), 400, "name: is required"),
         (with("name", json!(7)), 400, "name: must be a string, is `7`"),
+        (with("name", json!("a\nb")), 400, "name: must have no line breaks or control characters, has U+000A"),
+        (with("name", json!("a\u{2028}b")), 400, "name: must have no line breaks or control characters, has U+2028"),
+        (with("name", json!("a\u{7}")), 400, "name: must have no line breaks or control characters, has U+0007"),
         (
             with("name", json!("taken")),
             422,
@@ -365,16 +368,154 @@ fn patches_keep_what_they_do_not_name() {
     world.update(&id, json!({"evaluationInfo": enabled("batch")})).expect("good");
     world.update(&id, json!({"name": "c"})).expect("good");
     assert_eq!(world.shown(&id)["evaluationInfo"]["batch"]["enabled"], true);
-    world.update(&id, definition("c", "streaming")).expect("good");
-    assert_eq!(world.shown(&id)["evaluationInfo"]["continuous"]["enabled"], true);
     let shown = world.shown(&id);
     world.update(&id, shown).expect("what a client got it may send back");
-    assert_eq!(world.update(&id, json!({"name": "b"})).expect_err("taken").status(), 400);
+    let taken = world.update(&id, json!({"name": "b"})).expect_err("taken");
+    assert_eq!((taken.status(), taken.code()), (422, "UPAPI-113434-422"));
     assert_eq!(
         world.update(&id, json!({"id": "x"})).expect_err("fixed").to_string(),
         format!("id: must be `{id}`, is `x`")
     );
     assert_eq!(world.update("nobody", json!({})).expect_err("unknown").status(), 404);
+}
+
+/// A method that was chosen stays or refuses the rule; one that was not follows the rule (profile.md §10.1).
+#[test]
+fn a_chosen_method_outlives_the_rule() {
+    let rule = |query: &str| json!({"expression": {"type": "PQL", "format": "pql/text", "value": query}});
+    let not_streaming = Err("evaluationInfo: streaming evaluation is not possible: it says so");
+    // Chosen when it was made; changes, of which the last may be refused; the method then.
+    type Case<'a> = (Option<&'a str>, &'a [Json], Result<&'a str, &'a str>);
+    let both = |query: &str, method: &str| {
+        let mut body = rule(query);
+        body["evaluationInfo"] = enabled(method);
+        body
+    };
+    let cases: &[Case<'_>] = &[
+        (Some("batch"), &[rule("streaming")], Ok("batch")),
+        (Some("batch"), &[json!({"name": "z"}), rule("streaming"), rule("edge")], Ok("batch")),
+        (Some("continuous"), &[rule("batch")], not_streaming),
+        (Some("continuous"), &[rule("streaming")], Ok("continuous")),
+        (Some("continuous"), &[both("batch", "batch")], Ok("batch")),
+        (None, &[rule("batch")], Ok("batch")),
+        (None, &[rule("batch"), rule("edge")], Ok("synchronous")),
+        (None, &[json!({"evaluationInfo": enabled("batch")}), rule("streaming")], Ok("batch")),
+        (
+            None,
+            &[json!({"evaluationInfo": enabled("synchronous")}), rule("batch")],
+            Err("evaluationInfo: edge evaluation is not possible: it says so"),
+        ),
+        (None, &[both("batch", "continuous")], not_streaming),
+        (Some("batch"), &[json!({"evaluationInfo": null}), rule("streaming")], Ok("continuous")),
+        // What a client got and sends back is no choice.
+        (None, &[both("edge", "echo"), rule("batch")], Ok("batch")),
+        (Some("batch"), &[both("edge", "echo"), rule("streaming")], Ok("batch")),
+    ];
+    for (chosen, changes, expected) in cases {
+        let mut world = World::new();
+        let mut body = definition("a", "edge");
+        if let Some(method) = chosen {
+            body["evaluationInfo"] = enabled(method);
+        }
+        let id = world.create(body).expect("good").id;
+        let mut result = Ok(());
+        for change in *changes {
+            let echoed = change["evaluationInfo"].get("echo").is_some().then(|| world.shown(&id));
+            result = world.update(&id, echoed.unwrap_or_else(|| change.clone())).map(drop);
+        }
+        let method = |info: &Json| {
+            info.as_object().and_then(|all| all.iter().find(|(_, on)| on["enabled"] == true)?.0.clone().into())
+        };
+        let found: Option<String> = method(&world.shown(&id)["evaluationInfo"]);
+        match (result, expected) {
+            (Ok(()), Ok(expected)) => assert_eq!(found.as_deref(), Some(*expected), "{chosen:?} {changes:?}"),
+            (Err(error), Err(rule)) => assert_eq!(error.to_string(), *rule, "{chosen:?} {changes:?}"),
+            (result, _) => panic!("{chosen:?} {changes:?}: {result:?}, {found:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_same_holds_of_the_audiences_api() {
+    use crate::audience_api;
+    let schema = pql::Schema::untyped();
+    let (streaming, batch) = ("person.a = 1", "xEvent[eventType = \"x\"].count() > 1");
+    let rule = |query: &str| json!({"op": "replace", "path": "/expression/value", "value": query});
+    let method = |name: &str| json!({"op": "add", "path": "/evaluationInfo", "value": enabled(name)});
+    let refused = "evaluationInfo: streaming evaluation is not possible: it counts, aggregates or lists events";
+    for (chosen, operations, expected) in [
+        (Some("batch"), json!([rule("person.a = 2")]), Ok("batch")),
+        (Some("continuous"), json!([rule(batch)]), Err(refused)),
+        (Some("continuous"), json!(rule(batch)), Err(refused)),
+        (None, json!([rule(batch)]), Ok("batch")),
+        (None, json!([rule(batch), method("continuous")]), Err(refused)),
+        (Some("batch"), json!([{"op": "remove", "path": "/evaluationInfo"}]), Ok("synchronous")),
+    ] {
+        let mut world = World::new();
+        let mut body = definition("a", streaming);
+        if let Some(method) = chosen {
+            body["evaluationInfo"] = enabled(method);
+        }
+        let made = world.call(|docs, caller| audience_api::create(docs, caller, &schema, &body));
+        let (changes, id) = made.expect("good");
+        world.apply(changes);
+        let none = |_: &str| None;
+        let changed = world.call(|docs, caller| audience_api::update(docs, caller, &schema, &id, &operations, &none));
+        match (changed, expected) {
+            (Ok((changes, _)), Ok(method)) => {
+                world.apply(changes);
+                assert_eq!(world.shown(&id)["evaluationInfo"][method]["enabled"], true, "{chosen:?} {operations}");
+            }
+            (Err(error), Err(rule)) => assert_eq!(error.to_string(), rule, "{chosen:?} {operations}"),
+            (changed, _) => panic!("{chosen:?} {operations}: {changed:?}"),
+        }
+    }
+}
+
+#[test]
+fn patches_of_audiences_are_arrays_of_operations() {
+    let mut world = World::new();
+    let id = world.made("a", "edge");
+    for (body, message) in [
+        (
+            json!({"name": "x"}),
+            "body: must be an array of operations {\"op\", \"path\", \"value\"}, is `{\"name\":\"x\"}`",
+        ),
+        (json!("x"), "body: must be an array of operations {\"op\", \"path\", \"value\"}, is `\"x\"`"),
+        (json!([]), "body: must have at least one operation"),
+        (json!([7]), "[0]: must be an operation, is `7`"),
+        (json!([{"op": "add", "value": 1}]), "[0].path: is required"),
+    ] {
+        let update = |docs: &DocSet, caller: &Caller<'_>| {
+            crate::audience_api::update(docs, caller, &pql::Schema::untyped(), &id, &body, &|_| None)
+        };
+        assert_eq!(world.call(update).expect_err(message).to_string(), message);
+    }
+}
+
+#[test]
+fn definitions_and_external_audiences_share_names() {
+    let mut world = World::new();
+    let submit = |world: &World, name: &str| {
+        let body = json!({"name": name, "fields": [{"name": "mail", "identityNs": "Email"}]});
+        world.call(|docs, caller| crate::external::submit(docs, caller, &body))
+    };
+    let defined = world.made("taken", "edge");
+    let error = submit(&world, "taken").expect_err("taken");
+    let message = format!("name: the segment definition {defined} has the name `taken` already");
+    assert_eq!((error.status(), error.to_string()), (422, message));
+    let (changes, _) = submit(&world, "guests").expect("good");
+    let external = changes[0].id.clone();
+    world.apply(changes);
+    let message = format!("name: the external audience {external} has the name `guests` already");
+    let errors = [
+        world.create(definition("guests", "edge")).expect_err("taken"),
+        world.update(&defined, json!({"name": "guests"})).expect_err("taken"),
+    ];
+    for error in errors {
+        assert_eq!((error.status(), error.to_string()), (422, message.clone()));
+    }
+    assert!(world.spec(&external).exclude_opt_out, "who opted out in general is in no uploaded audience either");
 }
 
 #[test]

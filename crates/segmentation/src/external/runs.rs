@@ -25,6 +25,8 @@ pub struct Load {
     pub run: SmolStr,
     /// The audience.
     pub audience: AudienceNo,
+    /// Its id.
+    pub audience_id: SmolStr,
     /// Below the landing zone: a file, or a directory of CSV files.
     pub path: String,
     /// Only files that were written in this time, in milliseconds; an upload has none.
@@ -171,6 +173,18 @@ pub fn run_of(docs: &DocSet) -> Option<(SandboxId, Arc<Doc>)> {
     open.min_by_key(|(_, doc)| doc.no).map(|(sandbox, doc)| (sandbox, doc.clone()))
 }
 
+/// The uploaded files that a run has still to read, as paths below the landing zone.
+pub fn kept_uploads(docs: &DocSet) -> Vec<SmolStr> {
+    let open = docs.iter_everywhere(Collection::ExternalRun).filter(|(_, doc)| !is_ended(doc));
+    let uploaded = open.filter(|(_, doc)| doc.body["uploaded"] == true);
+    uploaded.filter_map(|(_, doc)| doc.body["path"].as_str().map(SmolStr::new)).collect()
+}
+
+/// The runs of an audience that have ended.
+pub(crate) fn ended_runs<'a>(docs: &'a DocSet, caller: &Caller<'_>, audience: &str) -> impl Iterator<Item = &'a Doc> {
+    runs_of(docs, caller.sandbox, audience).into_iter().map(AsRef::as_ref).filter(|doc| is_ended(doc))
+}
+
 /// What the loader must know of a run; an error is a sentence.
 pub fn load(docs: &DocSet, sandbox: SandboxId, run: &Doc) -> Result<Load, String> {
     let id = run.body["audienceId"].as_str().unwrap_or_default();
@@ -195,6 +209,7 @@ pub fn load(docs: &DocSet, sandbox: SandboxId, run: &Doc) -> Result<Load, String
         sandbox,
         run: run.id.clone(),
         audience: AudienceNo(audience.no),
+        audience_id: audience.id.clone(),
         path: run.body["path"].as_str().unwrap_or_default().to_owned(),
         written,
         columns,
@@ -203,7 +218,8 @@ pub fn load(docs: &DocSet, sandbox: SandboxId, run: &Doc) -> Result<Load, String
     })
 }
 
-/// The change that writes down how a run stands: `NEW`, `PROCESSING`, `SUCCESS` or `FAILED`. `None` when it is gone.
+/// The change that writes down how a run stands: `NEW`, `PROCESSING`, `SUCCESS` or `FAILED`. `None` when it is gone;
+/// a run that ends after its audience was deleted goes as well.
 pub fn write_progress(
     docs: &DocSet,
     sandbox: SandboxId,
@@ -217,6 +233,10 @@ pub fn write_progress(
     let mut body = doc.body.clone();
     body["status"] = status.into();
     if ENDED.contains(&status) {
+        let audience = body["audienceId"].as_str().unwrap_or_default();
+        if docs.get(sandbox, Collection::ExternalAudience, audience).is_none() {
+            return Some(DocChange::delete(sandbox, Collection::ExternalRun, run, &doc.updated_by));
+        }
         body["metrics"] = json!({
             "startTimeInMs": started.0,
             "endTimeInMs": now.0,

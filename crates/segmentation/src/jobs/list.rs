@@ -25,19 +25,12 @@ pub fn list(docs: &DocSet, caller: &Caller<'_>, parameters: &Parameters) -> Resu
         found.clear();
     }
     if let Some(status) = query.one("status")? {
-        if !STATUSES.contains(&status) {
-            let rule = format!("must be one of {}, is `{status}`", STATUSES.join(", "));
-            return Err(Error::field("status", rule));
-        }
+        check_status("status", status)?;
         found.retain(|doc| doc.body["status"] == status);
     }
     for property in query.all("property") {
-        let segment = segment(property)?;
-        let names = |doc: &Doc| {
-            let all = doc.body["segments"].as_array();
-            all.into_iter().flatten().any(|item| item["segmentId"] == segment || item["segmentId"] == "*")
-        };
-        found.retain(|doc| names(doc));
+        let property = Property::parse(property)?;
+        found.retain(|doc| property.holds(doc));
     }
     sort(&mut found, query.one("sort")?)?;
     let children: Vec<Json> = found.iter().skip(start).take(limit).map(|doc| shown_doc(docs, caller, doc)).collect();
@@ -53,12 +46,40 @@ pub fn list(docs: &DocSet, caller: &Caller<'_>, parameters: &Parameters) -> Resu
     }))
 }
 
-/// The id of `segments~segmentId==ID`.
-fn segment(property: &str) -> Result<&str, Error> {
-    let parts = property.strip_prefix("property=").unwrap_or(property).split_once("==");
-    match parts {
-        Some(("segments~segmentId", id)) if !id.is_empty() => Ok(id),
-        _ => Err(Error::field("property", format_args!("must be segments~segmentId==ID, is `{property}`"))),
+fn check_status(field: &str, status: &str) -> Result<(), Error> {
+    match STATUSES.contains(&status) {
+        true => Ok(()),
+        false => Err(Error::field(field, format_args!("must be one of {}, is `{status}`", STATUSES.join(", ")))),
+    }
+}
+
+/// What a job must have.
+enum Property<'a> {
+    Segment(&'a str),
+    Status(&'a str),
+}
+
+impl<'a> Property<'a> {
+    /// Reads `segments~segmentId==ID` or `status==STATUS`.
+    fn parse(text: &'a str) -> Result<Property<'a>, Error> {
+        match text.strip_prefix("property=").unwrap_or(text).split_once("==") {
+            Some(("segments~segmentId", id)) if !id.is_empty() => Ok(Property::Segment(id)),
+            Some(("status", status)) => check_status("property: status", status).map(|()| Property::Status(status)),
+            _ => {
+                let rule = format!("must be segments~segmentId==ID or status==STATUS, is `{text}`");
+                Err(Error::field("property", rule))
+            }
+        }
+    }
+
+    fn holds(&self, doc: &Doc) -> bool {
+        match self {
+            Property::Status(status) => doc.body["status"] == *status,
+            Property::Segment(id) => {
+                let all = doc.body["segments"].as_array();
+                all.into_iter().flatten().any(|item| item["segmentId"] == *id || item["segmentId"] == "*")
+            }
+        }
     }
 }
 

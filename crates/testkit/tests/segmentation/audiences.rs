@@ -128,6 +128,16 @@ fn lists_are_filtered_sorted_and_cut() {
     ] {
         assert_eq!(names(query), expected, "{query}");
     }
+    let submission = json!({ "name": "Guests", "fields": [{ "name": "crm", "identityNs": "CRMID" }] });
+    world.api.post("/data/core/ais/external-audience/submit", &submission).expect(202);
+    for kind in ["ExternalSegment", "ExternalAudience"] {
+        assert_eq!(names(&format!("property=type=={kind}")), ["Guests"], "{kind}");
+        assert_eq!(names(&format!("property=type!={kind}&sort=name:asc")), ["Gold one", "Gold two", "Silver"]);
+    }
+    let unknown = world.api.get(&format!("{UPS}/audiences?property=shoe==1")).expect(400).json;
+    assert!(message(&unknown).starts_with("property: `shoe` is no member of an audience: id, audienceId"), "{unknown}");
+    let guests = list("property=name==Guests")["children"][0]["id"].as_str().expect("an id").to_owned();
+    world.api.call("DELETE", &format!("{UPS}/audiences/{guests}"), None).expect(204);
     let page = list("limit=2&start=0&sort=name:asc");
     let expected = json!({
         "totalCount": 3, "totalPages": 2, "sortField": "name", "sort": "asc",

@@ -1,8 +1,8 @@
 //! Export jobs write fields of profiles as batches of a data set.
 
-use super::{BUYERS, GOLD, UPS, ended, people};
+use super::{BUYERS, GOLD, UPS, ended, people, with_consent};
 use serde_json::{Value as Json, json};
-use testkit::World;
+use testkit::{World, until};
 
 const UNION: &str = "https://ns.adobe.com/xdm/context/profile__union";
 
@@ -67,10 +67,48 @@ fn an_export_writes_the_fields_of_members() {
     let count = |more: Json| export(&world, &body(more))["metrics"]["totalExportedProfileCounter"].clone();
     assert_eq!(count(filter("2026-03-01 12:00:00+00:00")), 3);
     assert_eq!(count(filter("2026-03-01T12:30:00Z")), 0);
+    // What was exported goes with its data set.
+    let exported = world.server.data_dir().join(format!("exports/{dataset}"));
+    assert!(exported.is_dir(), "{}", exported.display());
     // A job has confirmed the members: they are existing, no longer realized.
     super::job(&world, &[&gold]);
     assert_eq!(count(json!({})), 0);
     assert_eq!(count(json!({ "filter": { "segments": [{ "segmentId": gold, "status": ["existing"] }] } })), 3);
+    world.api.call("DELETE", &format!("/data/foundation/catalog/dataSets/{dataset}"), None).expect(200);
+    until("the files go", || exported.exists(), |exists| !exists);
+}
+
+/// Whatever the filter, and though one audience takes them: who opted out in general is not exported.
+#[test]
+fn who_opted_out_is_not_exported() {
+    let world = World::new();
+    let gold = world.audience("gold", GOLD);
+    let everybody = json!({
+        "name": "everybody", "schema": { "name": "_xdm.context.profile" },
+        "expression": { "type": "PQL", "format": "pql/text", "value": GOLD },
+        "dataGovernancePolicy": { "excludeOptOut": false },
+    });
+    let everybody = world.api.post(&format!("{UPS}/segment/definitions"), &everybody).ok();
+    let everybody = everybody["id"].as_str().expect("an id");
+    with_consent(&world, "in", "in");
+    with_consent(&world, "out", "out");
+    assert_eq!((world.members(&gold), world.members(everybody)), (1, 2));
+    let dataset = dataset(&world, "export");
+    let row = json!({ "identityMap": { "CRMID": [{ "id": "in" }] } });
+    for (filter, per_batch) in [
+        (json!({}), false),
+        (json!({ "segments": [{ "segmentId": everybody }] }), false),
+        (json!({ "segments": [{ "segmentId": everybody }] }), true),
+    ] {
+        let body = json!({
+            "fields": "identityMap.*", "schema": { "name": "_xdm.context.profile" }, "filter": filter,
+            "destination": { "datasetId": dataset, "segmentPerBatch": per_batch },
+        });
+        let job = export(&world, &body);
+        let of = if per_batch { &job["destination"]["batches"][everybody] } else { &job["destination"] };
+        assert_eq!(rows(&world, &of["path"]), std::slice::from_ref(&row), "{filter}: {job}");
+        assert_eq!(job["metrics"]["totalExportedProfileCounter"], 1, "{filter}: {job}");
+    }
 }
 
 #[test]

@@ -51,6 +51,8 @@ fn jobs_are_listed_filtered_and_got_in_bulk() {
         ("status=SUCCEEDED&limit=1", vec![&b]),
         ("status=SUCCEEDED&limit=1&start=1", vec![&a]),
         ("status=FAILED", vec![]),
+        ("property=status==FAILED", vec![]),
+        ("property=status==SUCCEEDED&limit=1", vec![&b]),
         ("snapshot.name=mine", vec![]),
     ] {
         assert_eq!(ids(&list(query)).iter().collect::<Vec<_>>(), expected, "{query}");

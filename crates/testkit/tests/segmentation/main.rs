@@ -28,6 +28,23 @@ fn people(world: &World) {
     world.server.settle();
 }
 
+/// Somebody gold, who opted out in general or did not.
+fn with_consent(world: &World, id: &str, general_opt_out: &str) {
+    let details =
+        ["profile-person-details", "profile-privacy"].map(|g| format!("https://ns.adobe.com/xdm/context/{g}"));
+    let people = world.target(
+        &format!("Consents of {id}: {general_opt_out}"),
+        "https://ns.adobe.com/xdm/context/profile",
+        &details,
+    );
+    let consent = json!({ "optOutType": "general_opt_out", "optOutValue": general_opt_out, "timestamp": World::START });
+    let entity = json!({
+        "identityMap": { "CRMID": [{ "id": id, "primary": true }] }, "person": { "name": { "lastName": "gold" } },
+        "optOutConsentLevel": { "privacyOptOuts": [consent] },
+    });
+    world.send_and_settle(&[testkit::message(&world.org, &people, &entity)]);
+}
+
 /// Waits until the document at the path has one of the statuses, and gives it.
 fn ended(world: &World, path: &str, statuses: &[&str]) -> Json {
     until(

@@ -1,6 +1,6 @@
 //! Previews read stored profiles for a predicate that is not kept.
 
-use super::{BUYERS, GOLD, UPS, ended, people};
+use super::{BUYERS, GOLD, UPS, ended, people, with_consent};
 use serde_json::{Value as Json, json};
 use testkit::World;
 
@@ -36,6 +36,23 @@ fn a_preview_finds_who_fits_and_an_estimate_counts_them() {
             assert!(world.api.get(&path).ok()[xid]["entity"].is_object(), "{result}");
         }
     }
+}
+
+/// As many as `plan` foretells, and as the audience then has (profile.md §10.4).
+#[test]
+fn who_opted_out_is_not_counted() {
+    let world = World::new();
+    with_consent(&world, "in", "in");
+    with_consent(&world, "out", "out");
+    let made = preview(&world, GOLD);
+    let id = made["previewId"].as_str().expect("an id");
+    let found = world.api.get(&format!("{UPS}/preview/{id}")).ok();
+    assert_eq!(found["results"].as_array().map(Vec::len), Some(1), "{found}");
+    let estimate = world.api.get(&format!("{UPS}/estimate/{id}")).ok();
+    assert_eq!((&estimate["estimatedSize"], &estimate["totalRows"]), (&json!(1), &json!(2)), "{estimate}");
+    let gold = world.audience("gold", GOLD);
+    world.server.settle();
+    assert_eq!(world.members(&gold), 1);
 }
 
 #[test]

@@ -91,6 +91,19 @@ fn audiences() -> Vec<Case> {
         (audiences, json!({ "name": "x", "type": "ExternalSegment" }), "type: external audiences are made by POST"),
         (
             audiences,
+            json!({ "audienceId": "a", "type": "ExternalSegment", "namespace": "aam" }),
+            "type: external audiences are made by POST",
+        ),
+        (
+            audiences,
+            json!({
+                "name": "x", "ttlInDays": 60, "schema": { "name": "_xdm.context.profile" },
+                "expression": { "type": "PQL", "format": "pql/text", "value": "true" },
+            }),
+            "ttlInDays: must be 30, for so long exits are kept",
+        ),
+        (
+            audiences,
             json!({ "name": "x", "lifecycleState": "inactive" }),
             "lifecycleState: a new audience is draft or published",
         ),
@@ -138,6 +151,42 @@ fn bad_requests_are_refused_by_name_and_change_nothing() {
         assert_eq!(list.pointer(count), Some(&json!(0)), "{list}");
     }
     assert_eq!(world.api.get(&format!("{UPS}/audiences")).ok()["_page"]["totalCount"], 1);
+}
+
+/// Before a request is read, too, errors have the shape of this service (profile.md §1.2).
+#[test]
+fn what_cannot_be_read_is_refused_in_the_same_shape() {
+    let world = World::new();
+    let (json, csv) = ("application/json", "text/csv");
+    for (path, body, kind, sandbox, status, code, said) in [
+        ("ups/audiences", "{", json, "prod", 400, "UPLIB-101206-500", "There is a problem extracting the user JSON"),
+        ("ups/segment/definitions", "", json, "prod", 400, "UPLIB-101206-500", "There is a problem extracting"),
+        ("ups/preview", "{}", "text/plain", "prod", 400, "UPAPI-113434-400", "A valid content-type must be specified"),
+        ("ups/segment/jobs", "[]", json, "nope", 404, "UPAPI-113430-404", "there is no sandbox \"nope\""),
+        ("ais/external-audience/submit", "x", json, "prod", 400, "UPLIB-101206-500", "There is a problem extracting"),
+        (
+            "ais/external-audience/x/upload",
+            "a",
+            json,
+            "prod",
+            400,
+            "UPAPI-113434-400",
+            "the content-type must be text/csv",
+        ),
+        ("ais/external-audience/x/upload", "a", csv, "prod", 404, "UPAPI-113430-404", "The external audience x"),
+    ] {
+        let api = world.api.with("x-sandbox-name", sandbox);
+        let headers = [("content-type", kind), ("x-request-id", "r-1")];
+        let answer = api.send("POST", &format!("/data/core/{path}"), Some(body.into()), &headers).expect(status);
+        let refused = &answer.json;
+        assert_eq!(refused["type"], format!("https://ns.adobe.com/aep/errors/{code}"), "{path}: {refused}");
+        assert_eq!((&refused["status"], &refused["requestId"]), (&json!(status), &json!("r-1")), "{path}: {refused}");
+        assert_eq!(refused["errors"][status.to_string()][0]["code"], code, "{path}: {refused}");
+        assert!(message(refused).starts_with(said), "{path}: {refused}");
+    }
+    let schemas = "/data/foundation/schemaregistry/tenant/schemas";
+    let refused = world.api.send("POST", schemas, Some("{".into()), &[("content-type", json)]).expect(400).json;
+    assert_eq!(refused["type"], "http://ns.adobe.com/aep/errors/XDM-1030-400", "{refused}");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::{change, no_content, read};
 use crate::app::App;
 use crate::error::ApiError;
-use crate::gateway::{JsonBody, Requester, bad_request, text};
+use crate::gateway::{JsonBody, Requester, text};
 use crate::routes::merge_policies::refused;
 use axum::Router;
 use axum::body::{Body, HttpBody as _};
@@ -14,7 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::{get, post};
 use model::{Caller, DocSet};
-use segmentation::{audience_api, external};
+use segmentation::{Error, Kind, audience_api, external};
 use std::pin::Pin;
 use tokio::io::AsyncWriteExt as _;
 
@@ -81,7 +81,7 @@ async fn delete(State(app): State<App>, requester: Requester, Path(id): Path<Str
     Ok(no_content())
 }
 
-/// Takes a CSV file as the upload in the user interface does: kept in the landing zone, then loaded by a run.
+/// Takes a CSV file as the upload in the user interface does: kept in the landing zone until a run has loaded it.
 async fn upload(
     State(app): State<App>,
     requester: Requester,
@@ -91,17 +91,17 @@ async fn upload(
 ) -> Result<Response, ApiError> {
     let kind = text(&headers, "content-type").unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/csv") {
-        return Err(bad_request(&format!("the content-type must be text/csv, is {kind:?}")));
+        let rule = format!("the content-type must be text/csv, is {kind:?}");
+        return Err(refused(&requester)(Error::new(Kind::Invalid, rule)));
     }
     let known = |docs: &DocSet, caller: &Caller<'_>| external::check_known(docs, caller, &id);
     app.read(&requester, |docs, caller| known(docs, caller).map_err(refused(&requester)))?;
     let run = requester.caller(app.clock.now(), &access::fresh).uuid();
     let name = format!("uploads/{run}.csv");
     let file = app.landing_zone.join(&name);
-    if let Err(refusal) = keep(body, &file).await {
-        let _ = tokio::fs::remove_file(&file).await;
-        return Err(refusal);
-    }
+    let unfinished = Unfinished(&file);
+    keep(body, &file, &requester).await?;
+    std::mem::forget(unfinished);
     let decide = |docs: &DocSet, caller: &Caller<'_>| external::uploaded_run(docs, caller, &id, &run, &name);
     match change(&app, &requester, decide).await {
         Ok(run) => read(&app, &requester, 202, |docs, caller| external::run(docs, caller, &id, &run)),
@@ -112,8 +112,18 @@ async fn upload(
     }
 }
 
+/// A file that is being written; removed unless it is finished, also when the client hangs up.
+struct Unfinished<'a>(&'a std::path::Path);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // What stays is removed at the next start.
+        let _ = std::fs::remove_file(self.0);
+    }
+}
+
 /// Writes a body to a file, which lasts when this returns.
-async fn keep(body: Body, file: &std::path::Path) -> Result<(), ApiError> {
+async fn keep(body: Body, file: &std::path::Path, requester: &Requester) -> Result<(), ApiError> {
     let unwritable = |e: std::io::Error| ApiError::unavailable(&e);
     if let Some(directory) = file.parent() {
         tokio::fs::create_dir_all(directory).await.map_err(unwritable)?;
@@ -121,12 +131,13 @@ async fn keep(body: Body, file: &std::path::Path) -> Result<(), ApiError> {
     let mut out = tokio::fs::File::create(file).await.map_err(unwritable)?;
     let (mut body, mut bytes) = (body, 0u64);
     while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|e| bad_request(&format!("the body broke off: {e}")))?;
+        let frame =
+            frame.map_err(|e| refused(requester)(Error::new(Kind::Invalid, format!("the body broke off: {e}"))))?;
         let Ok(data) = frame.into_data() else { continue };
         bytes += data.len() as u64;
         if bytes > FILE_BYTES_MAX {
-            let detail = format!("the file has more than {FILE_BYTES_MAX} bytes");
-            return Err(ApiError::problem(413, "about:blank", "PayloadTooLargeError", &detail));
+            let rule = format!("the file has more than {FILE_BYTES_MAX} bytes");
+            return Err(refused(requester)(Error::new(Kind::TooLarge, rule)));
         }
         out.write_all(&data).await.map_err(unwritable)?;
     }

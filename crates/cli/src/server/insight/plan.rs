@@ -67,6 +67,13 @@ impl Change {
             fresh: &access::fresh,
         };
         let stored = request.audience.as_deref().map(|name| scope.audience(name)).transpose()?;
+        if let Some(external) = stored.filter(|stored| scope.is_external(stored)) {
+            let detail = format!(
+                "the audience {:?} is external: its members are uploaded; plans are for audiences with a rule",
+                external.name.as_str()
+            );
+            return Err(refused(400, detail));
+        }
         let mut body = json!({ "expression": { "type": "PQL", "format": "pql/text", "value": text } });
         if let Some(policy) = &request.merge_policy {
             body["mergePolicyId"] = json!(policy);

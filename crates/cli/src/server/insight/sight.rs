@@ -4,7 +4,7 @@ use super::{Scope, refused};
 use api::ApiError;
 use audience::Audience;
 use engine::{Engine, SandboxPlan, StoredProfile};
-use model::{Collection, Identity, Timestamp, Value, Xid};
+use model::{Collection, Doc, DocSet, Identity, SandboxId, Timestamp, Value, Xid};
 use pql::{EventView, World};
 use profile::Profile;
 use serde_json::{Value as Json, json};
@@ -12,19 +12,23 @@ use std::sync::Arc;
 
 /// Near names that an error suggests differ from the given one in so many letters at most.
 const NEAR: usize = 3;
+/// Where audiences are kept, and what an error calls one.
+const KINDS: [(Collection, &str); 2] =
+    [(Collection::Audience, "segment definition"), (Collection::ExternalAudience, "external audience")];
 
 impl Scope {
-    /// The audience of an id or a name.
+    /// The audience of an id, or of a name that one audience has.
     pub(super) fn audience(&self, name: &str) -> Result<&Arc<Audience>, ApiError> {
         let audiences = &self.plan.audiences;
-        if let Some(found) = audiences.by_id(name).or_else(|| audiences.iter().find(|a| a.name == name)) {
-            return Ok(found);
-        }
-        let kinds = [Collection::Audience, Collection::ExternalAudience];
-        let mut docs = kinds.into_iter().flat_map(|kind| self.current.docs.iter(self.sandbox, kind));
-        if let Some(doc) = docs.find(|doc| doc.id == name || doc.body["name"] == name) {
+        let docs = &self.current.docs;
+        let found = match KINDS.iter().find_map(|(kind, _)| docs.get(self.sandbox, *kind, name)) {
+            Some(doc) => Some(doc),
+            None => named(docs, self.sandbox, name)?,
+        };
+        if let Some(doc) = found {
             let state = doc.body["lifecycleState"].as_str().unwrap_or("not published");
-            return Err(refused(409, format!("the audience {name:?} is not evaluated: its state is {state}")));
+            let not_evaluated = || format!("the audience {name:?} is not evaluated: its state is {state}");
+            return audiences.by_id(&doc.id).ok_or_else(|| refused(409, not_evaluated()));
         }
         let near = audiences.iter().map(|a| (distance(&a.name, name), a)).filter(|(far, _)| *far <= NEAR);
         let hint = match near.min_by_key(|(far, _)| *far) {
@@ -33,6 +37,23 @@ impl Scope {
         };
         Err(refused(404, format!("there is no audience {name:?}{hint}")))
     }
+
+    /// Whether the members of an audience are uploaded.
+    pub(super) fn is_external(&self, audience: &Audience) -> bool {
+        self.current.docs.get(self.sandbox, Collection::ExternalAudience, &audience.id).is_some()
+    }
+}
+
+/// The audience of a name. Earlier versions let two kinds share one: then only ids tell them apart.
+fn named<'d>(docs: &'d DocSet, sandbox: SandboxId, name: &str) -> Result<Option<&'d Arc<Doc>>, ApiError> {
+    let of = |kind| docs.iter(sandbox, kind).filter(|doc| doc.body["name"] == name);
+    let all: Vec<_> = KINDS.iter().flat_map(|(kind, noun)| of(*kind).map(move |doc| (noun, doc))).collect();
+    if all.len() > 1 {
+        let ids: Vec<String> = all.iter().map(|(noun, doc)| format!("the {noun} {}", doc.id)).collect();
+        let detail = format!("{name:?} names {}; give the id of the one that is meant", ids.join(" and "));
+        return Err(refused(409, detail));
+    }
+    Ok(all.first().map(|(_, doc)| *doc))
 }
 
 /// How many letters have to change, of so many that a request cannot make it long work.
@@ -81,4 +102,31 @@ pub(super) fn holds(
 pub(super) fn identities(plan: &SandboxPlan, profile: &Profile, most: usize) -> Vec<Json> {
     let one = |identity: &Identity| json!({ "namespace": plan.namespaces.code(identity.namespace).as_str(), "id": identity.value.as_str() });
     profile.identities.iter().take(most).map(|known| one(&known.identity)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::DocChange;
+
+    #[test]
+    fn a_name_that_two_audiences_have_wants_an_id() {
+        let mut docs = DocSet::default();
+        let sandbox = SandboxId(1);
+        for (kind, id, name) in [
+            (Collection::Audience, "d-1", "both"),
+            (Collection::ExternalAudience, "e-1", "both"),
+            (Collection::ExternalAudience, "e-2", "one"),
+        ] {
+            let put = DocChange::put(sandbox, kind, id, json!({ "name": name }), "me");
+            docs.apply(docs.n + 1, Timestamp(0), &put);
+        }
+        let found = |name: &str| named(&docs, sandbox, name).map(|doc| doc.map(|doc| doc.id.to_string()));
+        assert_eq!(found("one").expect("one"), Some("e-2".to_owned()));
+        assert_eq!(found("none").expect("none"), None);
+        let error = found("both").expect_err("two");
+        let detail = "\"both\" names the segment definition d-1 and the external audience e-1; give the id of the one \
+                      that is meant";
+        assert_eq!((error.status, &error.body["detail"]), (409, &json!(detail)));
+    }
 }

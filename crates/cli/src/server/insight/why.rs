@@ -2,7 +2,8 @@
 //! read, since when it is so, and when time alone would turn it.
 //!
 //! Out: `{profile, identities, audience, now, member, since, holds, turns, rule}`. A node of `rule` has a `kind`:
-//! `all`, `any`, `not`, `if` (condition, then, otherwise) with `parts`, and the leaves `clause` and `optOut`.
+//! `all`, `any`, `not`, `if` (condition, then, otherwise) with `parts`, and the leaves `clause`, `uploaded` (the rule of
+//! an external audience) and `optOut`.
 //! An instant that is asked for is `{"known":bool,"at":time or null}`: null for never.
 //! Always: the past is what would have been answered if every event had arrived at its timestamp, attributes being as
 //! they are now; work is bounded, and what is beyond it is not known rather than guessed.
@@ -22,6 +23,10 @@ use std::sync::Arc;
 
 /// Events that are named for a clause, the newest ones.
 const EVENTS_SHOWN: usize = 5;
+/// When the past is taken to begin: 1900-01-01.
+const BEGINNING: Timestamp = Timestamp(-2_208_988_800_000);
+/// What a clause about an upload says.
+const UPLOADED: &str = "an uploaded row whose time is not over";
 /// Identities of the profile that are named.
 const IDENTITIES_SHOWN: usize = 10;
 
@@ -29,6 +34,8 @@ const IDENTITIES_SHOWN: usize = 10;
 struct Sight<'a> {
     plan: &'a SandboxPlan,
     audience: &'a Audience,
+    /// Its members are uploaded.
+    is_external: bool,
     stored: &'a StoredProfile,
     /// The view under the audience's merge policy.
     view: Value,
@@ -67,6 +74,7 @@ pub(super) fn explain(
     let sight = Sight {
         plan,
         audience,
+        is_external: scope.is_external(audience),
         stored,
         view: sight::view(plan, &stored.profile, audience.policy),
         events: engine.event_views(scope.sandbox, stored.id).map_err(|error| ApiError::unavailable(&error))?,
@@ -117,7 +125,7 @@ impl Sight<'_> {
             "identities": sight::identities(self.plan, &self.stored.profile, IDENTITIES_SHOWN),
             "audience": {
                 "id": self.audience.id.as_str(), "name": self.audience.name.as_str(),
-                "expression": self.audience.query.text(),
+                "expression": (!self.is_external).then(|| self.audience.query.text()),
             },
             "now": self.now.to_string(),
             "member": membership.is_some_and(|m| m.status == Status::Realized),
@@ -174,6 +182,7 @@ impl Sight<'_> {
                 let holds = is_true(&parts[if is_true(&parts[0]) { 1 } else { 2 }]);
                 node("if", parts, holds)
             }
+            Part::Clause(clause) if self.is_external => self.uploaded(clause),
             Part::Clause(clause) => self.clause(clause),
         }
     }
@@ -201,6 +210,16 @@ impl Sight<'_> {
             "since": self.since(&clause.query),
             "turns": self.next(&clause.query),
         })
+    }
+
+    /// That a row of an upload is valid. The field that it is kept in is the service's own.
+    fn uploaded(&self, clause: &Clause) -> Json {
+        let mut told = self.clause(clause);
+        (told["kind"], told["expression"], told["values"]) = (json!("uploaded"), json!(UPLOADED), json!([]));
+        for attribute in told["attributes"].as_array_mut().into_iter().flatten() {
+            attribute["path"] = json!("validUntil");
+        }
+        told
     }
 
     /// The events that a clause is about.
@@ -266,7 +285,10 @@ impl Sight<'_> {
             let truth = query.eval_bool(&World { profile: &self.view, events, is_member: &is_member, now: at });
             (truth.holds, truth.flips_at)
         };
-        turn(turns::last(&truth, &self.events, &marks, self.now, &self.past))
+        let last = turns::last(&truth, &self.events, &marks, self.now, &self.past);
+        // Attributes may have come later than what they say, and the clock may have turned it before there was a profile.
+        let is_open = || !reads.profile_paths.is_empty() || truth(&[], BEGINNING).1.is_some();
+        turn(if last == Turn::Never && is_open() { Turn::Unknown } else { last })
     }
 
     /// When time alone would turn the answer of a clause.

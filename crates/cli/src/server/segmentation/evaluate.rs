@@ -95,7 +95,8 @@ impl Evaluator {
     }
 }
 
-/// Whether one query holds for a profile.
+/// Whether a profile would be a member of an audience with one query, made as audiences are by default: who opted out
+/// in general is none.
 pub(super) fn holds(
     engine: &Engine,
     sandbox: SandboxId,
@@ -114,5 +115,5 @@ pub(super) fn holds(
         audience.is_some_and(|audience| stored.profile.is_member(audience.no))
     };
     let world = World { profile: &view, events: &events, is_member: &is_member, now };
-    Ok(query.eval_bool(&world).holds)
+    Ok(query.eval_bool(&world).holds && !is_opted_out(&view))
 }

@@ -1,18 +1,20 @@
 //! Carries out export jobs: writes fields of profiles as a batch of a data set.
 //!
 //! A batch is the directory `exports/DATASET/BATCH` below the data directory, with JSON rows in
-//! `part-00000.jsonl`. Always: a directory of that name is complete; what is being written ends in `.part`.
+//! `part-00000.jsonl`. Always: a directory of that name is complete; what is being written ends in `.part`; who opted
+//! out in general, as the export's merge policy sees it, is not exported (profile.md §11.2).
 
 use super::evaluate::Views;
 use super::survey::{self, End};
 use super::{Room, work_off};
+use audience::is_opted_out;
 use engine::StoredProfile;
 use model::membership::UPLOADED_FIELD;
 use model::{AudienceNo, Collection, Doc, SandboxId, SmolStr, Status, Timestamp, Value};
 use profile::MergePolicy;
 use segmentation::export_jobs::{self, Batch, Plan, Stand};
 use segmentation::jobs;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write as _};
 use std::ops::ControlFlow;
@@ -27,6 +29,36 @@ const UNFINISHED: &str = ".part";
 pub(super) async fn run(room: Arc<Room>, stopped: watch::Receiver<bool>) {
     remove_unfinished(&room.root.join(DIRECTORY));
     work_off(room, stopped, export_jobs::next, process).await;
+}
+
+/// Removes what was exported into data sets that are deleted, until the server stops.
+pub(super) async fn follow_deletions(room: Arc<Room>, mut stopped: watch::Receiver<bool>) {
+    let mut changed = room.changed.clone();
+    let mut last = None;
+    loop {
+        let current = room.engine.control().current();
+        let ids: BTreeSet<SmolStr> =
+            current.docs.iter_everywhere(Collection::Dataset).map(|(_, doc)| doc.id.clone()).collect();
+        if last.as_ref() != Some(&ids) {
+            remove_deleted(&room.root.join(DIRECTORY), &ids);
+            last = Some(ids);
+        }
+        // An error means that the server is gone: stop as well.
+        tokio::select! {
+            news = changed.changed() => if news.is_err() { return },
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+        }
+    }
+}
+
+fn remove_deleted(exports: &Path, there: &BTreeSet<SmolStr>) {
+    for set in fs::read_dir(exports).into_iter().flatten().flatten() {
+        if !set.file_name().to_str().is_some_and(|id| there.contains(id))
+            && let Err(error) = fs::remove_dir_all(set.path())
+        {
+            tracing::warn!(%error, path = %set.path().display(), "what was exported into a deleted data set is still there");
+        }
+    }
 }
 
 async fn process(room: Arc<Room>, sandbox: SandboxId, job: Arc<Doc>) {
@@ -146,7 +178,11 @@ impl Export {
         if !self.wanted.is_empty() && !within.contains(&true) {
             return Ok(());
         }
-        let row = self.row(room, stored)?;
+        let view = self.views.of(profile, &self.policy);
+        if is_opted_out(&view) {
+            return Ok(());
+        }
+        let row = self.row(room, stored, view)?;
         match self.plan.segment_per_batch {
             true => self.outputs.iter_mut().zip(within).filter(|(_, is_in)| *is_in).try_for_each(|(o, _)| o.put(&row)),
             false => self.outputs.iter_mut().try_for_each(|output| output.put(&row)),
@@ -154,8 +190,7 @@ impl Export {
     }
 
     /// One line.
-    fn row(&self, room: &Room, stored: &StoredProfile) -> Result<Vec<u8>, String> {
-        let mut view = self.views.of(&stored.profile, &self.policy);
+    fn row(&self, room: &Room, stored: &StoredProfile, mut view: Value) -> Result<Vec<u8>, String> {
         view.take(UPLOADED_FIELD);
         if self.plan.fields.iter().any(|path| path[0] == "identities") {
             view.set(&["identities"], self.identities(stored));

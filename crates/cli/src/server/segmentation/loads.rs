@@ -4,22 +4,24 @@
 //! when the row is valid, and its other columns. The stream does the rest as with any record.
 //!
 //! Always: a file outside the landing zone is never read; a row that cannot be used is counted and named, and
-//! the others are taken.
+//! the others are taken; an uploaded file is removed once its run is over, or at the next start.
 
 use super::csv::Csv;
 use super::{Room, landing_zone, work_off};
 use engine::{Placed, SandboxPlan};
 use model::membership::UPLOADED_FIELD;
-use model::{Collection, DatasetNo, Doc, Identity, NamespaceId, SandboxId, SmolStr, Timestamp, Value};
+use model::{Collection, DatasetNo, Doc, DocSet, Identity, NamespaceId, SandboxId, SmolStr, Timestamp, Value};
 use profile::{AuthState, Record, RecordIdentity, RecordKind};
 use segmentation::external::{self, Load, Progress};
 use std::fs::{self, File};
-use std::io::BufReader;
+use std::io::{BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use tokio::sync::watch;
 
+/// Where uploads are kept below the landing zone.
+const UPLOADS: &str = "uploads";
 /// Rows made durable together.
 const ROWS_PER_WRITE: usize = 1000;
 /// Faults that are kept.
@@ -36,10 +38,43 @@ pub(super) async fn run(room: Arc<Room>, stopped: watch::Receiver<bool>) {
     work_off(room, stopped, external::run_of, process).await;
 }
 
+/// Removes uploaded files that no run will read any more: what a crash left behind. To be called before files come.
+pub(super) fn remove_left_uploads(root: &Path, docs: &DocSet) {
+    let zone = landing_zone(root);
+    let kept: Vec<PathBuf> = external::kept_uploads(docs).iter().map(|path| zone.join(path)).collect();
+    for file in fs::read_dir(zone.join(UPLOADS)).into_iter().flatten().flatten() {
+        // Files of other names were not made here.
+        if is_upload(&file.file_name().to_string_lossy()) && !kept.contains(&file.path()) {
+            remove(&file.path());
+        }
+    }
+}
+
+/// Whether a file is named as an upload is: `UUID.csv`.
+fn is_upload(name: &str) -> bool {
+    let is_uuid = |id: &str| {
+        let place = |(at, byte): (usize, u8)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        };
+        id.len() == 36 && id.bytes().enumerate().all(place)
+    };
+    name.strip_suffix(".csv").is_some_and(is_uuid)
+}
+
+fn remove(file: &Path) {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            tracing::warn!(%error, path = %file.display(), "an uploaded file stays behind");
+        }
+        _ => {}
+    }
+}
+
 async fn process(room: Arc<Room>, sandbox: SandboxId, run: Arc<Doc>) {
     let started = room.clock.now();
     write(&room, sandbox, &run.id, "PROCESSING", started, &Progress::default()).await;
-    let (inner, id) = (room.clone(), run.id.clone());
+    let (inner, id, upload) = (room.clone(), run.id.clone(), run.clone());
     let runtime = tokio::runtime::Handle::current();
     let loaded = tokio::task::spawn_blocking(move || {
         let mut loader = Loader::new(&inner, &runtime, sandbox, &run, started)?;
@@ -61,6 +96,15 @@ async fn process(room: Arc<Room>, sandbox: SandboxId, run: Arc<Doc>) {
         }
     };
     write(&room, sandbox, &id, status, started, &progress).await;
+    remove_upload(&room, &upload);
+}
+
+/// Removes the file of an upload whose run is over; one that is to be begun again keeps it.
+fn remove_upload(room: &Room, run: &Doc) {
+    let Some(path) = run.body["path"].as_str().filter(|_| run.body["uploaded"] == true) else { return };
+    if !external::kept_uploads(&room.docs()).iter().any(|kept| kept == path) {
+        remove(&landing_zone(&room.root).join(path));
+    }
 }
 
 async fn write(room: &Room, sandbox: SandboxId, id: &str, status: &str, started: Timestamp, progress: &Progress) {
@@ -108,7 +152,12 @@ impl<'a> Loader<'a> {
     }
 
     fn is_called_off(&self) -> bool {
-        self.room.is_called_off(self.load.sandbox, Collection::ExternalRun, &self.load.run)
+        let sandbox = self.load.sandbox;
+        let is_deleted = || {
+            let current = self.room.engine.control().current();
+            current.docs.get(sandbox, Collection::ExternalAudience, &self.load.audience_id).is_none()
+        };
+        self.room.is_called_off(sandbox, Collection::ExternalRun, &self.load.run) || is_deleted()
     }
 
     /// The files of the source, by name; links do not lead out of the landing zone.
@@ -280,4 +329,35 @@ fn cell(kind: &str, text: &str) -> Option<Value> {
         "boolean" => return None,
         _ => Value::Str(text.into()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::DocChange;
+    use serde_json::json;
+
+    #[test]
+    fn a_start_removes_uploads_that_nothing_will_read() {
+        let root = tempfile::tempdir().expect("a directory");
+        let uploads = landing_zone(root.path()).join(UPLOADS);
+        fs::create_dir_all(&uploads).expect("made");
+        let id = |n: u8| format!("0000000{n}-0000-4000-8000-000000000000");
+        let mut docs = DocSet::default();
+        for (n, status) in [(1, "NEW"), (2, "PROCESSING"), (3, "SUCCESS"), (4, "FAILED")] {
+            let body = json!({ "path": format!("{UPLOADS}/{}.csv", id(n)), "uploaded": true, "status": status });
+            let put = DocChange::put(SandboxId(1), Collection::ExternalRun, id(n), body, "me");
+            docs.apply(docs.n + 1, Timestamp(0), &put);
+        }
+        // 5 was written before its run was: the server was killed in between.
+        let names: Vec<String> = (1..=5).map(|n| format!("{}.csv", id(n))).collect();
+        let own = ["people.csv", "00000006-0000-4000-8000-000000000000.txt"].map(str::to_owned);
+        for name in names.iter().chain(&own) {
+            fs::write(uploads.join(name), "crm\n").expect("written");
+        }
+        remove_left_uploads(root.path(), &docs);
+        let left = |name: &&String| uploads.join(name).exists();
+        let left: Vec<&String> = names.iter().chain(&own).filter(left).collect();
+        assert_eq!(left, [&names[0], &names[1], &own[0], &own[1]]);
+    }
 }

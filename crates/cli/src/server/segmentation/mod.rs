@@ -58,6 +58,7 @@ pub(super) fn start(
     engine.control().on_change(Box::new(move |current| {
         told.send_replace(current.docs.n);
     }));
+    loads::remove_left_uploads(root, &engine.control().current().docs);
     let room = Arc::new(Room {
         engine: engine.clone(),
         clock: clock.clone(),
@@ -70,6 +71,7 @@ pub(super) fn start(
         let loops = [
             tokio::spawn(jobs::run(room.clone(), stopped.clone())),
             tokio::spawn(exports::run(room.clone(), stopped.clone())),
+            tokio::spawn(exports::follow_deletions(room.clone(), stopped.clone())),
             tokio::spawn(loads::run(room.clone(), stopped.clone())),
             tokio::spawn(scheduler::run(room.clone(), stopped.clone())),
         ];

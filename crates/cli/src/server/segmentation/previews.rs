@@ -1,7 +1,8 @@
 //! Tries predicates out over stored profiles: counts, and the first that fit.
 //!
 //! Kept in memory, the newest ones; after a restart a preview is unknown. Always: a few run at a time; each is
-//! bounded in what it reads (profile.md §9.4) and what it keeps, and ends within a page after it was cancelled.
+//! bounded in what it reads (profile.md §9.4) and what it keeps, and ends within a page after it was cancelled; it
+//! finds who would be in the audience that is made of the predicate, so nobody who opted out (§10.4).
 
 use super::evaluate::{Views, holds};
 use super::survey;
