@@ -4,6 +4,7 @@
 //! the context; where that is not plain to see, all is read. Loops and variables that are set once, before all
 //! their uses, are followed. A loop does not know whether it goes over a list or a map, so it reads as if both.
 
+use crate::methods::means;
 use crate::predicates::Predicate;
 use crate::reads::{Parts, Reads};
 use crate::template::Template;
@@ -213,7 +214,7 @@ impl<'a> Analysis<'a> {
                 self.wholes(bound.flatten().flatten());
                 self.wholes(call.args.positional.iter().chain(call.args.named.iter().map(|(_, e)| e)));
             }
-            Expr::Block(block) => self.wholes(&block.0),
+            Expr::Block(block) => self.whole(&block.0),
             Expr::Escape(escape) => self.whole(&escape.1),
             Expr::Body(nodes) => self.nodes(nodes),
         }
@@ -280,10 +281,10 @@ impl<'a> Analysis<'a> {
 
     /// See `operators::attribute`: of a list or an entry, a name may be an index or a method without arguments.
     fn attribute(&mut self, place: Place, name: &str, found: &mut Vec<Place>) {
-        match (place, name) {
-            (_, "toString") => self.all(place),
-            (_, "size" | "empty" | "isEmpty") => self.keys(place),
-            _ => {}
+        if means(name, "toString") || means(name, "hashCode") {
+            self.all(place);
+        } else if means(name, "size") || means(name, "isEmpty") {
+            self.keys(place);
         }
         match place {
             Place::Part(part) => {
@@ -293,7 +294,7 @@ impl<'a> Analysis<'a> {
                     found.push(Place::Part(self.items(part)));
                 }
             }
-            Place::Entry(map) if matches!(name, "value" | "getValue") => found.push(Place::Part(self.values(map))),
+            Place::Entry(map) if means(name, "getValue") => found.push(Place::Part(self.values(map))),
             Place::Entry(_) => {}
             Place::Item(_) => self.all(place),
         }

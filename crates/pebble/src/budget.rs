@@ -5,7 +5,7 @@
 
 use crate::error::{Fault, Raised, fault};
 use crate::render::Renderer;
-use crate::value::Value;
+use crate::value::{Thing, Value};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -168,6 +168,12 @@ pub(crate) fn size_of(value: &Value, seen: &mut HashSet<usize>) -> usize {
             map.entries.iter().map(|(k, v)| size_of(k, seen) + size_of(v, seen)).sum()
         }
         Value::Entry(entry) => size_of(&entry.0, seen) + size_of(&entry.1, seen),
+        Value::Opaque(thing) => match &thing.0 {
+            Thing::View(map) if seen.insert(Arc::as_ptr(thing) as usize) => {
+                map.entries.iter().map(|(k, v)| size_of(k, seen) + size_of(v, seen)).sum()
+            }
+            _ => std::mem::size_of_val(&**thing),
+        },
         _ => 0,
     }
 }

@@ -111,6 +111,7 @@ fn script(text: &str, out: &mut String, js: bool) {
             '\r' => out.push_str("\\r"),
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
+            '\0' if js => out.push_str("\\0"),
             '\'' if js => out.push_str("\\'"),
             '/' if before == '<' => out.push_str("\\/"),
             '&' => out.push_str(if js { "\\x26" } else { "\\u0026" }),

@@ -10,8 +10,8 @@ use crate::predicates::Predicate;
 use crate::render::Renderer;
 use crate::scope::{Held, NULL, Near, Pass, Val, follow};
 use crate::tree::*;
-use crate::value::Value;
-use crate::{filters, functions, predicates};
+use crate::value::{Thing, Value};
+use crate::{filters, functions, methods, predicates};
 
 /// Longer texts are compared where steps are counted.
 const QUICK_MAX: usize = 1024;
@@ -248,12 +248,28 @@ impl<'a> Renderer<'a> {
 
     #[cold]
     fn global(&mut self, name: &'a str, span: Span) -> Raised<Val<'a>> {
-        match name {
-            "_context" => Ok(self.scopes.view()),
-            "locale" => Ok(Val::Own(Value::Str("en_US".into()))),
-            _ if self.strict => Err(missing("variable", name, span)),
-            _ => Ok(Val::Ref(&NULL)),
+        let known = if self.scopes.in_macro() { None } else { self.engine_variable(name) };
+        match known {
+            Some(value) => Ok(value),
+            None if self.strict => Err(missing("variable", name, span)),
+            None => Ok(Val::Ref(&NULL)),
         }
+    }
+
+    /// What the engine puts before every template.
+    fn engine_variable(&self, name: &str) -> Option<Val<'a>> {
+        match name {
+            "_context" => Some(self.scopes.view()),
+            "locale" => Some(Val::Own(Value::thing(Thing::Locale))),
+            "template" => Some(Val::Own(Value::thing(Thing::Template(self.main.clone())))),
+            _ => None,
+        }
+    }
+
+    /// A variable that `_context` shows; null if there is none.
+    fn shown_variable(&self, frame: usize, name: &str) -> Val<'a> {
+        let found = self.scopes.get_of_view(frame, name);
+        found.or_else(|| self.engine_variable(name)).unwrap_or(Val::Ref(&NULL))
     }
 
     #[inline]
@@ -280,9 +296,10 @@ impl<'a> Renderer<'a> {
     fn named_attribute(&mut self, base: Val<'a>, segment: &'a Segment) -> Raised<Val<'a>> {
         let name = segment.name.as_str();
         let found = match base {
-            Val::Loop(at) => at.field(name).map(Val::Own),
+            Val::Loop(at) if let Some(field) = at.field(name) => Some(Val::Own(field)),
+            Val::Macros(_) => return Err(fault("an imported template has macros only").at(segment.span)),
             Val::View(_) if self.strict => return Err(fault("`_context` is not for strict mode").at(segment.span)),
-            Val::View(frame) => return Ok(self.scopes.get_of_view(frame, name).unwrap_or(Val::Ref(&NULL))),
+            Val::View(frame) => return Ok(self.shown_variable(frame, name)),
             Val::Own(Value::Map(map)) => map.get(name).cloned().map(Val::Own),
             Val::Own(Value::Entry(entry)) => match name {
                 "key" => Some(Val::Own(entry.0.clone())),
@@ -307,8 +324,11 @@ impl<'a> Renderer<'a> {
         if let (Val::View(_), true) = (&base, self.strict) {
             return Err(fault("`_context` is not for strict mode").at(span));
         }
-        if let (Val::View(frame), Value::Str(name)) = (&base, key) {
-            return Ok(self.scopes.get_of_view(*frame, name).unwrap_or(Val::Ref(&NULL)));
+        if let Val::View(frame) = &base
+            && !key.is_number()
+        {
+            let name = self.shown(key);
+            return Ok(self.shown_variable(*frame, &name));
         }
         if let (Val::Ref(Value::Map(map)), Value::Str(name)) = (&base, key)
             && name.len() <= QUICK_MAX
@@ -610,7 +630,7 @@ impl<'a> Renderer<'a> {
             return Ok(Val::Own(Value::Bool(!self.truth(child).map_err(|f| f.at(span))?)));
         }
         let value = self.value(child)?;
-        let factor = Value::Long(if sign == Sign::Minus { -1 } else { 1 });
+        let factor = Value::Int(if sign == Sign::Minus { -1 } else { 1 });
         if matches!(*value, Value::List(_)) {
             return Err(fault("a list has no sign").at(span));
         }
@@ -655,8 +675,8 @@ impl<'a> Renderer<'a> {
             self.step(1 + args.len() as u64)?;
             return (function.run)(self, args).map(Val::Own);
         }
-        match self.find_macro(&call.name) {
-            Some((template, found)) => self.invoke(template, found, &call.args),
+        match self.find_macro(&call.name, None)? {
+            Some(called) => self.invoke(called, &call.args),
             None => {
                 let mut fault = fault(format!("there is no function or macro `{}`", call.name));
                 let mut known: Vec<&str> = functions::names(&self.template.options).collect();
@@ -667,28 +687,11 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    fn invoke(&mut self, template: &'a crate::Template, found: &'a Macro, args: &'a Args) -> Raised<Val<'a>> {
-        let mut positional = Vec::with_capacity(args.positional.len());
-        for arg in &args.positional {
-            positional.push(self.eval(arg)?);
-        }
-        let mut named = Vec::with_capacity(args.named.len());
-        for (name, arg) in &args.named {
-            named.push((name.as_str(), self.eval(arg)?));
-        }
-        self.call_macro(template, found, positional, named).map(Val::Own)
-    }
-
     fn method(&mut self, method: &'a Method) -> Raised<Val<'a>> {
-        if let Expr::Var(var) = &method.base
-            && let Some(template) = self.alias(&var.name.text)
-        {
-            let Some(found) = template.macros.get(&method.name) else {
-                return Err(fault(format!("`{}` has no macro `{}`", template.name, method.name)).at(method.span));
-            };
-            return self.invoke(template, found, &method.args).map_err(|f| f.at(method.span));
-        }
-        let base = self.value(&method.base)?;
+        let base = match self.method_base(method)? {
+            Ok(base) => base,
+            Err(imported) => return self.call_imported(imported, method).map_err(|f| f.at(method.span)),
+        };
         let mut args = Vec::with_capacity(method.args.positional.len());
         for arg in &method.args.positional {
             args.push(self.value(arg)?);
@@ -696,7 +699,11 @@ impl<'a> Renderer<'a> {
         let given: usize = args.iter().map(|a| a.text().map_or(0, str::len)).sum();
         self.read(given).map_err(|f| f.at(method.span))?;
         self.charge(base.text().map_or(0, str::len)).map_err(|f| f.at(method.span))?;
-        match operators::method(&base, &method.name, &args, &self.changed).map_err(|f| f.at(method.span))? {
+        let found = match methods::with_pattern(self, &base, &method.name, &args) {
+            Ok(None) => methods::method(&base, &method.name, &args, &self.changed),
+            done => done,
+        };
+        match found.map_err(|f| f.at(method.span))? {
             Some(value) => Ok(Val::Own(value)),
             None if self.strict => Err(missing("method", &method.name, method.span)),
             None => Ok(Val::Ref(&NULL)),

@@ -264,10 +264,27 @@ fn parse_hex(text: &str) -> Option<f64> {
     Some(digits as f64 * 2_f64.powi(exponent.clamp(-2000, 2000) - 4 * fraction.len() as i32))
 }
 
-/// `Long.parseLong`: an optional sign and digits.
+/// `Long.parseLong`: an optional sign and digits, of any script.
 pub(crate) fn parse_long(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten()
+    if digits.is_ascii() {
+        return (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse().ok()).flatten();
+    }
+    let known: Option<String> = digits.chars().map(|c| char::from_digit(digit(c)?, 10)).collect();
+    format!("{}{}", &text[..text.len() - digits.len()], known?).parse().ok()
+}
+
+/// `Character.digit` in base ten, for characters of one unit.
+fn digit(c: char) -> Option<u32> {
+    if c.is_ascii() {
+        return c.to_digit(10);
+    }
+    if c as u32 > 0xFFFF || !matches(c, DIGIT) {
+        return None;
+    }
+    // Digits come in rows of ten.
+    let before = |by: u32| char::from_u32(c as u32 - by).is_some_and(|c| matches(c, DIGIT));
+    Some((1..10).take_while(|by| before(*by)).count() as u32)
 }
 
 /// `Character.toTitleCase` of one unit of the basic plane.

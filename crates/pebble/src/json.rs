@@ -4,7 +4,7 @@
 
 use crate::java;
 use crate::print::Changed;
-use crate::value::{Big, List, Map, Value, without_repeats};
+use crate::value::{Big, List, Map, Thing, Value, without_repeats};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
@@ -238,6 +238,21 @@ pub(crate) fn write(value: &Value, changed: &Changed, out: &mut String) {
         Value::Entry(entry) => {
             out.push('{');
             field(entry, changed, out);
+            out.push('}');
+        }
+        Value::Opaque(thing) => {
+            let Thing::Loop(at) = &thing.0 else {
+                let mut text = String::new();
+                changed.print(value, &mut text);
+                return quote(&text, out);
+            };
+            out.push('{');
+            for (i, name) in ["last", "length", "index", "revindex", "first"].into_iter().enumerate() {
+                if i > 0 {
+                    out.push(',');
+                }
+                field(&(name.into(), at.field(name).unwrap_or(Value::Null)), changed, out);
+            }
             out.push('}');
         }
     }

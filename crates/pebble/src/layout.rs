@@ -103,7 +103,7 @@ impl Code<'_> {
                     end += usize::from(self.source[end..].starts_with('L'));
                     Role::Value
                 }
-                Kind::Str(_) if self.source[..start].ends_with('"') => {
+                kind if self.is_piece(kind, start, end) => {
                     end = self.interpolated_end();
                     self.atoms.push(Atom { start: start - 1, end, role: Role::Value });
                     continue;
@@ -121,6 +121,14 @@ impl Code<'_> {
             if role == Role::Close || self.at >= self.tokens.len() {
                 return;
             }
+        }
+    }
+
+    /// Is this part of an interpolated string? Other strings have got their quotes with them.
+    fn is_piece(&self, kind: &Kind, start: usize, end: usize) -> bool {
+        match kind {
+            Kind::Str(text) => self.source[start..end] == **text,
+            kind => *kind == Kind::InterpolationStart,
         }
     }
 
@@ -169,11 +177,6 @@ impl Code<'_> {
     /// Skips the pieces of an interpolated string; gives the place after its closing quote.
     fn interpolated_end(&mut self) -> usize {
         loop {
-            let end = self.tokens[self.at].span.end as usize + 1;
-            self.at += 1;
-            if self.tokens[self.at].kind != Kind::InterpolationStart {
-                return end;
-            }
             let mut depth = 0;
             loop {
                 match self.tokens[self.at].kind {
@@ -185,6 +188,10 @@ impl Code<'_> {
                 if depth == 0 || self.at + 1 >= self.tokens.len() {
                     break;
                 }
+            }
+            let end = self.tokens[self.at - 1].span.end as usize;
+            if self.source[end..].starts_with('"') || self.at + 1 >= self.tokens.len() {
+                return end + 1;
             }
         }
     }

@@ -97,7 +97,7 @@ impl<'s> Lexer<'s> {
             let open = self.at + open;
             let second = self.source.as_bytes()[open + 1];
             let after = &self.source[open + 2..];
-            let trims = after.starts_with('-') && after[1..].chars().next().is_some_and(is_whitespace);
+            let trims = after.starts_with('-') && after[1..].starts_with(is_blank);
             self.text(open, trims);
             self.at = open + 2 + usize::from(trims);
             match second {
@@ -105,10 +105,13 @@ impl<'s> Lexer<'s> {
                 b'%' => self.tag(open)?,
                 _ => {
                     if trims {
-                        // The marker takes its white space along, so it cannot stand before a closing marker.
-                        self.skip_whitespace();
+                        // The marker takes its blanks along, so it cannot stand before a closing marker.
+                        self.at = self.source.len() - after_blanks(self.rest()).len();
                     }
-                    self.comment(open)?;
+                    // At the very end nobody looks whether it is closed.
+                    if self.at < self.source.len() {
+                        self.comment(open)?;
+                    }
                 }
             }
         }
@@ -143,7 +146,7 @@ impl<'s> Lexer<'s> {
             return Err(fault("this comment is not closed").at(Span::new(open, open + 2)));
         };
         let body = &self.rest()[..close];
-        self.trim_next = body.strip_suffix('-').is_some_and(|b| b.chars().next_back().is_some_and(is_whitespace));
+        self.trim_next = body.strip_suffix('-').is_some_and(|b| b.ends_with(is_blank));
         self.at += close + 2;
         self.line_break();
         Ok(())
@@ -201,10 +204,10 @@ impl<'s> Lexer<'s> {
     fn code(&mut self, until: Until, open: usize) -> Raised<()> {
         let floor = self.brackets.len();
         loop {
-            self.skip_whitespace();
             if self.brackets.len() == floor && self.close(until) {
                 return Ok(());
             }
+            self.skip_whitespace();
             if self.at == self.source.len() {
                 let span = self.brackets.last().map_or(Span::new(open, open + 2), |b| Span::new(b.1, b.1 + 1));
                 return Err(fault("the template ends inside this").at(span));
@@ -213,8 +216,11 @@ impl<'s> Lexer<'s> {
         }
     }
 
+    /// Reads the closing delimiter; before it there are blanks at most, while all of Java's white space may stand
+    /// between words.
     fn close(&mut self, until: Until) -> bool {
-        let rest = self.rest();
+        let rest = after_blanks(self.rest());
+        let start = self.source.len() - rest.len();
         let (delimiter, kind) = match until {
             Until::Print => ("}}", Kind::PrintEnd),
             Until::Tag => ("%}", Kind::TagEnd),
@@ -224,8 +230,8 @@ impl<'s> Lexer<'s> {
         if !trims && !rest.starts_with(delimiter) {
             return false;
         }
-        let end = self.at + usize::from(trims) + delimiter.len();
-        self.push(kind, self.at, end);
+        let end = start + usize::from(trims) + delimiter.len();
+        self.push(kind, start, end);
         self.at = end;
         if until != Until::Interpolation {
             self.trim_next = trims;
@@ -317,6 +323,13 @@ impl<'s> Lexer<'s> {
         self.interpolated(start)
     }
 
+    /// Emits a piece of an interpolated string, up to here.
+    fn piece(&mut self, start: usize) {
+        if start < self.at {
+            self.push(Kind::Str(self.source[start..self.at].to_owned()), start, self.at);
+        }
+    }
+
     fn interpolated(&mut self, start: usize) -> Raised<()> {
         self.nesting += 1;
         if self.nesting > NESTING_MAX {
@@ -329,7 +342,7 @@ impl<'s> Lexer<'s> {
             match bytes.get(self.at) {
                 None => return Err(fault("this string is not closed").at(Span::new(start, start + 1))),
                 Some(b'"') => {
-                    self.push(Kind::Str(self.source[piece..self.at].to_owned()), piece, self.at);
+                    self.piece(piece);
                     self.at += 1;
                     self.nesting -= 1;
                     return Ok(());
@@ -340,7 +353,7 @@ impl<'s> Lexer<'s> {
                 }
                 Some(b'#') if bytes.get(self.at + 1) == Some(&b'{') => {
                     let open = self.at;
-                    self.push(Kind::Str(self.source[piece..open].to_owned()), piece, open);
+                    self.piece(piece);
                     self.at += 2;
                     self.push(Kind::InterpolationStart, open, self.at);
                     self.code(Until::Interpolation, open)?;
@@ -400,12 +413,17 @@ fn plain_string(body: &str, quote: char) -> Option<usize> {
     None
 }
 
-fn after_whitespace(text: &str) -> &str {
-    text.trim_start_matches(is_whitespace)
+/// `\s` of a regular expression.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\x0B' | '\x0C' | '\r')
+}
+
+fn after_blanks(text: &str) -> &str {
+    text.trim_start_matches(is_blank)
 }
 
 fn verbatim_start(text: &str) -> Option<usize> {
-    let rest = after_whitespace(after_whitespace(text).strip_prefix("verbatim")?);
+    let rest = after_blanks(after_blanks(text).strip_prefix("verbatim")?);
     let rest = rest.strip_prefix('-').unwrap_or(rest).strip_prefix("%}")?;
     Some(text.len() - rest.len())
 }
@@ -413,7 +431,7 @@ fn verbatim_start(text: &str) -> Option<usize> {
 /// Length after `{%`, and whether the text before and after loses its white space.
 fn verbatim_end(text: &str) -> Option<(usize, bool, bool)> {
     let (before, rest) = text.strip_prefix('-').map_or((false, text), |r| (true, r));
-    let rest = after_whitespace(after_whitespace(rest).strip_prefix("endverbatim")?);
+    let rest = after_blanks(after_blanks(rest).strip_prefix("endverbatim")?);
     let (after, rest) = rest.strip_prefix('-').map_or((false, rest), |r| (true, r));
     let rest = rest.strip_prefix("%}")?;
     Some((text.len() - rest.len(), before, after))

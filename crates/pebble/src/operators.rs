@@ -4,12 +4,12 @@
 
 use crate::error::{Raised, fault};
 use crate::java;
+use crate::methods;
 use crate::print::{Changed, reading};
 use crate::render::Renderer;
 use crate::scope::Held;
 use crate::tree::Op;
-use crate::value::{List, Map, Value};
-use smol_str::SmolStr;
+use crate::value::{List, Map, Thing, Value};
 use std::sync::Arc;
 
 /// How deep lists and maps made by a template may nest.
@@ -76,6 +76,8 @@ enum Number {
     Int(i32),
     Long(i64),
     Double(f64),
+    /// An integer past 64 bits: its low bits.
+    Big(i64),
 }
 
 impl Number {
@@ -83,7 +85,7 @@ impl Number {
         match (self, value) {
             (_, Value::Big(big)) => big.double,
             (Number::Int(v), _) => v.into(),
-            (Number::Long(v), _) => v as f64,
+            (Number::Long(v) | Number::Big(v), _) => v as f64,
             (Number::Double(v), _) => v,
         }
     }
@@ -91,8 +93,17 @@ impl Number {
     fn long(self) -> i64 {
         match self {
             Number::Int(v) => v.into(),
-            Number::Long(v) => v,
+            Number::Long(v) | Number::Big(v) => v,
             Number::Double(v) => v as i64,
+        }
+    }
+
+    /// The low 32 bits of what is neither a Long nor a Double.
+    fn int(self) -> Option<i32> {
+        match self {
+            Number::Int(v) => Some(v),
+            Number::Big(v) => Some(v as i32),
+            Number::Long(_) | Number::Double(_) => None,
         }
     }
 }
@@ -102,7 +113,7 @@ fn number(value: &Value, changed: &Changed) -> Raised<Number> {
         Value::Int(v) | Value::Lazy(v) => Ok(Number::Int(*v)),
         Value::Long(v) => Ok(Number::Long(*v)),
         Value::Double(v) => Ok(Number::Double(*v)),
-        Value::Big(big) => Ok(Number::Long(big.low)),
+        Value::Big(big) => Ok(Number::Big(big.low)),
         Value::Str(s) => {
             changed.spend(reading(s.len()));
             let parsed = if s.contains(['.', 'e', 'E']) {
@@ -131,18 +142,18 @@ pub(crate) fn as_double(value: &Value) -> Option<f64> {
 pub(crate) fn arithmetic(op: Op, left: &Value, right: &Value, changed: &Changed) -> Raised<Value> {
     let (a, b) = (number(left, changed)?, number(right, changed)?);
     let zero = || fault("division by zero");
-    let whole = match (a, b) {
-        (Number::Double(_), _) | (_, Number::Double(_)) => {
-            let (x, y) = (a.double(left), b.double(right));
-            return Ok(Value::Double(match op {
-                Op::Add => x + y,
-                Op::Subtract => x - y,
-                Op::Multiply => x * y,
-                Op::Divide => x / y,
-                _ => x % y,
-            }));
-        }
-        (Number::Int(x), Number::Int(y)) => i64::from(match op {
+    if matches!(a, Number::Double(_)) || matches!(b, Number::Double(_)) {
+        let (x, y) = (a.double(left), b.double(right));
+        return Ok(Value::Double(match op {
+            Op::Add => x + y,
+            Op::Subtract => x - y,
+            Op::Multiply => x * y,
+            Op::Divide => x / y,
+            _ => x % y,
+        }));
+    }
+    let whole = match (a.int(), b.int()) {
+        (Some(x), Some(y)) => i64::from(match op {
             Op::Add => x.wrapping_add(y),
             Op::Subtract => x.wrapping_sub(y),
             Op::Multiply => x.wrapping_mul(y),
@@ -151,7 +162,7 @@ pub(crate) fn arithmetic(op: Op, left: &Value, right: &Value, changed: &Changed)
             _ if y == 0 => return Err(zero()),
             _ => x.wrapping_rem(y),
         }),
-        (a, b) => {
+        _ => {
             let (x, y) = (a.long(), b.long());
             match op {
                 Op::Add => x.wrapping_add(y),
@@ -315,6 +326,20 @@ pub(crate) fn attribute<'a>(base: &'a Value, key: &Value, changed: &'_ Changed) 
             Value::Str(name) if name == "value" => Ok(Some(Held::Ref(&entry.1))),
             _ => property(base, key, changed),
         },
+        Value::Opaque(thing) => of_thing(base, &thing.0, key, changed),
+        _ => property(base, key, changed),
+    }
+}
+
+fn of_thing<'a>(base: &'a Value, thing: &'a Thing, key: &Value, changed: &Changed) -> Raised<Option<Held<'a>>> {
+    match (thing, key) {
+        (Thing::View(map), Value::Str(name)) => Ok(map.get(name).map(Held::Ref)),
+        (Thing::View(_), key) if key.is_number() => Err(fault("the keys of `_context` are strings")),
+        (Thing::View(map), key) => {
+            let mut name = String::new();
+            changed.print(key, &mut name);
+            Ok(map.get(&name).map(Held::Ref))
+        }
         _ => property(base, key, changed),
     }
 }
@@ -322,7 +347,7 @@ pub(crate) fn attribute<'a>(base: &'a Value, key: &Value, changed: &'_ Changed) 
 fn property<'a>(base: &Value, key: &Value, changed: &Changed) -> Raised<Option<Held<'a>>> {
     match key {
         Value::Str(name) if name.is_empty() => Err(fault("an attribute needs a name")),
-        Value::Str(name) => method(base, name, &[], changed).map(|found| found.map(Held::Own)),
+        Value::Str(name) => methods::method(base, name, &[], changed).map(|found| found.map(Held::Own)),
         _ => Ok(None),
     }
 }
@@ -349,80 +374,6 @@ fn of_map<'a>(map: &'a Map, key: &Value, changed: &Changed) -> Raised<Option<&'a
 fn plural(value: &Value) -> String {
     let kind = value.kind();
     format!("{}s", kind.strip_prefix("a ").or_else(|| kind.strip_prefix("an ")).unwrap_or(kind))
-}
-
-/// The Java methods that templates can reach.
-pub(crate) fn method(base: &Value, name: &str, args: &[Held<'_>], changed: &Changed) -> Raised<Option<Value>> {
-    if matches!(name, "class" | "getClass") && !matches!(base, Value::Null | Value::Map(_)) {
-        return Err(fault("access to classes is denied"));
-    }
-    let one: Option<&Value> = args.first().map(|a| &**a);
-    Ok(match (base, name, args.len()) {
-        (Value::Str(s), name, _) => return Ok(string_method(s, name, args)),
-        (Value::List(list), "size", 0) => Some(Value::Int(changed.items(list).len() as i32)),
-        (Value::List(list), "empty" | "isEmpty", 0) => Some(Value::Bool(changed.items(list).is_empty())),
-        (Value::List(list), "contains", 1) => {
-            one.map(|item| Value::Bool(changed.items(list).iter().any(|i| changed.equal(i, item))))
-        }
-        (Value::List(list), "indexOf", 1) => one.map(|item| {
-            let found = changed.items(list).iter().position(|i| changed.equal(i, item));
-            Value::Int(found.map_or(-1, |i| i as i32))
-        }),
-        (Value::Map(map), "size", 0) => Some(Value::Int(map.len() as i32)),
-        (Value::Map(map), "isEmpty", 0) => Some(Value::Bool(map.is_empty())),
-        (Value::Map(map), "get", 1) => one.map(|key| changed.find(map, key).cloned().unwrap_or(Value::Null)),
-        (Value::Map(map), "containsKey", 1) => one.map(|key| Value::Bool(changed.find(map, key).is_some())),
-        (Value::Map(map), "containsValue", 1) => {
-            one.map(|value| Value::Bool(map.entries.iter().any(|(_, v)| changed.equal(v, value))))
-        }
-        (Value::Map(map), "getOrDefault", 2) => {
-            Some(changed.find(map, &args[0]).cloned().unwrap_or_else(|| (*args[1]).clone()))
-        }
-        (Value::Entry(entry), "getKey", 0) => Some(entry.0.clone()),
-        (Value::Entry(entry), "getValue", 0) => Some(entry.1.clone()),
-        (Value::Null, ..) => None,
-        (other, "toString", 0) => {
-            let mut text = String::new();
-            changed.print(other, &mut text);
-            Some(Value::Str(text.into()))
-        }
-        _ => None,
-    })
-}
-
-fn string_method(s: &str, name: &str, args: &[Held<'_>]) -> Option<Value> {
-    let text = |t: &str| Some(Value::Str(t.into()));
-    let place = |at: Option<usize>| Some(Value::Int(at.map_or(-1, |i| java::units_len(&s[..i]) as i32)));
-    let given: Vec<&SmolStr> =
-        args.iter().filter_map(|a| if let Value::Str(s) = &**a { Some(s) } else { None }).collect();
-    if given.len() != args.len() {
-        let equal = name == "equals" && args.len() == 1;
-        return equal.then_some(Value::Bool(false));
-    }
-    match (name, given.as_slice()) {
-        ("length", []) => Some(Value::Int(java::units_len(s) as i32)),
-        ("empty" | "isEmpty", []) => Some(Value::Bool(s.is_empty())),
-        ("blank" | "isBlank", []) => Some(Value::Bool(s.chars().all(java::is_whitespace))),
-        ("toUpperCase", []) => text(&s.to_uppercase()),
-        ("toLowerCase", []) => text(&s.to_lowercase()),
-        ("trim", []) => text(s.trim_matches(|c| c <= ' ')),
-        ("strip", []) => text(s.trim_matches(java::is_whitespace)),
-        ("stripLeading", []) => text(s.trim_start_matches(java::is_whitespace)),
-        ("stripTrailing", []) => text(s.trim_end_matches(java::is_whitespace)),
-        ("toString" | "intern", []) => text(s),
-        ("hashCode", []) => Some(Value::Int(java::hash_text(s))),
-        ("replace", [from, to]) => text(&s.replace(from.as_str(), to)),
-        ("indexOf", [part]) => place(s.find(part.as_str())),
-        ("lastIndexOf", [part]) => place(s.rfind(part.as_str())),
-        ("startsWith", [part]) => Some(Value::Bool(s.starts_with(part.as_str()))),
-        ("endsWith", [part]) => Some(Value::Bool(s.ends_with(part.as_str()))),
-        ("contains", [part]) => Some(Value::Bool(s.contains(part.as_str()))),
-        ("concat", [part]) => text(&format!("{s}{part}")),
-        ("equals", [other]) => Some(Value::Bool(s == other.as_str())),
-        ("equalsIgnoreCase", [other]) => Some(Value::Bool(s.to_lowercase() == other.to_lowercase())),
-        ("compareTo", [other]) => Some(Value::Int(compare_units(s, other))),
-        _ => None,
-    }
 }
 
 /// `String.compareTo`

@@ -26,9 +26,12 @@ pub(crate) struct Parser<'s> {
     pub(crate) depth: usize,
     /// How prints are escaped here.
     pub(crate) escape: Option<Strategy>,
-    /// Inside the body of a `filter` tag nothing is escaped, whatever is said there.
-    pub(crate) escape_locked: bool,
+    /// Inside the bodies of `filter`, `cache` and `embed` nothing is escaped, whatever is said there, and no block or
+    /// macro becomes known.
+    pub(crate) hidden: bool,
     pub(crate) blocks: Blocks,
+    /// Where the known blocks begin, as places in the tokens: of one name the last counts.
+    pub(crate) begun: HashMap<SmolStr, usize>,
     pub(crate) block_stack: Vec<SmolStr>,
     pub(crate) macros: HashMap<SmolStr, Macro>,
     /// Prefixes of paths, by slot; only the first few are remembered.
@@ -258,30 +261,23 @@ impl Parser<'_> {
                 self.advance();
                 Ok(Expr::Const(Value::Double(value)))
             }
-            Kind::Str(_) => self.string(),
+            Kind::Str(_) | Kind::InterpolationStart => self.string(),
             _ => Err(self.unexpected("a value")),
         }
     }
 
-    /// One string, or the pieces of an interpolated one joined.
+    /// Strings and interpolations joined; two strings never stand side by side.
     fn string(&mut self) -> Raised<Expr> {
         let mut parts = Vec::new();
-        let mut interpolated = false;
+        let mut after_string = false;
         loop {
             match self.kind() {
-                Kind::Str(text) => {
-                    let follows = self.tokens.get(self.at + 1).map(|t| &t.kind);
-                    let empty_piece = text.is_empty() && (interpolated || follows == Some(&Kind::InterpolationStart));
-                    if !empty_piece {
-                        parts.push(Expr::Const(Value::Str(text.into())));
-                    }
+                Kind::Str(text) if !after_string => {
+                    parts.push(Expr::Const(Value::Str(text.into())));
                     self.advance();
-                    if *self.kind() != Kind::InterpolationStart {
-                        break;
-                    }
+                    after_string = true;
                 }
                 Kind::InterpolationStart => {
-                    interpolated = true;
                     self.advance();
                     let inner = self.expression()?;
                     if *self.kind() != Kind::InterpolationEnd {
@@ -289,15 +285,12 @@ impl Parser<'_> {
                     }
                     self.advance();
                     parts.push(inner);
+                    after_string = false;
                 }
                 _ => break,
             }
         }
-        Ok(match parts.len() {
-            0 => Expr::Const(Value::Str(SmolStr::default())),
-            1 => parts.swap_remove(0),
-            _ => Expr::Concat(parts),
-        })
+        Ok(if parts.len() == 1 { parts.swap_remove(0) } else { Expr::Concat(parts) })
     }
 
     fn call(&mut self, name: SmolStr, span: Span) -> Raised<Expr> {
@@ -305,10 +298,8 @@ impl Parser<'_> {
         match name.as_str() {
             "parent" => return Ok(Expr::Parent(self.block_stack.last().cloned(), span)),
             "block" => {
-                let mut args = args;
-                let found = args.named.iter().position(|(n, _)| n == "name");
-                let first = (!args.positional.is_empty()).then(|| args.positional.swap_remove(0));
-                let name = found.map(|i| args.named.swap_remove(i).1).or(first);
+                let name = args.positional.into_iter().next();
+                let name = name.ok_or_else(|| fault("`block` takes the name of a block by place").at(span))?;
                 return Ok(Expr::Block(Box::new((name, span))));
             }
             _ => {}

@@ -4,7 +4,7 @@
 
 use crate::error::{Raised, fault};
 use crate::print::Changed;
-use crate::value::Value;
+use crate::value::{Thing, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Predicate {
@@ -39,7 +39,11 @@ impl Predicate {
             Predicate::Defined => !matches!(value, Value::Null),
             Predicate::Even => whole(value)? % 2 == 0,
             Predicate::Odd => whole(value)? % 2 != 0,
-            Predicate::Map => matches!(value, Value::Map(_)),
+            Predicate::Map => match value {
+                Value::Map(_) => true,
+                Value::Opaque(thing) => matches!(thing.0, Thing::View(_)),
+                _ => false,
+            },
             Predicate::Iterable => matches!(value, Value::List(_) | Value::Array(_)),
         })
     }

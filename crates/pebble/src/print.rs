@@ -4,7 +4,7 @@
 //! `toString` and `equals` of Java's boxed types and collections.
 
 use crate::java;
-use crate::value::{List, Map, Value};
+use crate::value::{List, Map, Thing, Value};
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -22,6 +22,15 @@ pub(crate) struct Changed {
     /// Steps that are left. Comparing, printing and looking up take some without asking; see [`Changed::spend`].
     left: Cell<u64>,
 }
+
+/// The printed form of `loop`.
+const LOOP_FIELDS: [(&str, &str); 5] = [
+    ("{last=", "last"),
+    (", length=", "length"),
+    (", index=", "index"),
+    (", revindex=", "revindex"),
+    (", first=", "first"),
+];
 
 /// Steps of what is done while no template is rendered.
 const STEPS_ALONE: u64 = 20_000_000;
@@ -113,21 +122,42 @@ impl Changed {
                 out.push(']');
             }
             Value::Map(map) if map.json => self.write_json(value, out),
-            Value::Map(map) => {
-                out.push('{');
-                for (i, entry) in map.entries.iter().enumerate() {
-                    if out.len() > self.text_max {
-                        break;
-                    }
-                    if i > 0 {
-                        out.push_str(", ");
-                    }
-                    self.print_entry(entry, out);
+            Value::Map(map) => self.print_entries(map, out),
+            Value::Entry(entry) => self.print_entry(entry, out),
+            Value::Opaque(thing) => self.print_thing(&thing.0, out),
+        }
+    }
+
+    fn print_thing(&self, thing: &Thing, out: &mut String) {
+        match thing {
+            Thing::Loop(at) => {
+                let name = |name: &str| at.field(name).unwrap_or(Value::Null);
+                for (before, field) in LOOP_FIELDS {
+                    out.push_str(before);
+                    self.print(&name(field), out);
                 }
                 out.push('}');
             }
-            Value::Entry(entry) => self.print_entry(entry, out),
+            Thing::View(map) => self.print_entries(map, out),
+            Thing::Locale => out.push_str("en_US"),
+            // There it is an address, another one each time.
+            Thing::Template(name) => out.push_str(name),
+            Thing::Macros => out.push_str("macros"),
         }
+    }
+
+    fn print_entries(&self, map: &Map, out: &mut String) {
+        out.push('{');
+        for (i, entry) in map.entries.iter().enumerate() {
+            if out.len() > self.text_max {
+                break;
+            }
+            if i > 0 {
+                out.push_str(", ");
+            }
+            self.print_entry(entry, out);
+        }
+        out.push('}');
     }
 
     pub(crate) fn print_entry(&self, (key, value): &(Value, Value), out: &mut String) {
@@ -174,6 +204,12 @@ impl Changed {
                 let same = |(k, v): &(Value, Value)| self.find(b, k).is_some_and(|other| self.equal(v, other));
                 a.len() == b.len() && a.entries.iter().all(same)
             }
+            (Value::Opaque(a), Value::Opaque(b)) => match (&a.0, &b.0) {
+                (Thing::Loop(a), Thing::Loop(b)) => a == b,
+                (Thing::View(_), Thing::View(_)) | (Thing::Locale, Thing::Locale) => true,
+                (Thing::Template(a), Thing::Template(b)) => a == b,
+                _ => Arc::ptr_eq(a, b),
+            },
             (Value::Entry(a), Value::Entry(b)) => self.equal(&a.0, &b.0) && self.equal(&a.1, &b.1),
             _ => false,
         }

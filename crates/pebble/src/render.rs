@@ -4,37 +4,26 @@
 //! against the limits before it is made.
 
 use crate::budget::Budget;
-use crate::error::{Fault, Phase, Raised, Span, fault};
+use crate::chain::Links;
+use crate::error::{Fault, Raised, Span, fault};
 use crate::escape::Strategy;
 use crate::java;
 use crate::print::Changed;
 use crate::scope::{Held, LoopAt, Scopes, Val};
 use crate::template::{Limits, Template, Templates};
 use crate::tree::*;
-use crate::value::{Map, Value};
+use crate::value::{Map, Thing, Value};
+use smol_str::SmolStr;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// One template of an inheritance chain; an `embed` puts its blocks in front.
-#[derive(Clone, Copy)]
-struct Layer<'a> {
-    template: &'a Template,
-    blocks: &'a Blocks,
-    /// Blocks of an `embed`: the layer has no macros and no body of its own.
-    embed: bool,
-}
-
-/// Child, parent, grandparent …, and which of them is rendered.
-#[derive(Default)]
-struct Chain<'a> {
-    layers: Vec<Layer<'a>>,
-    current: usize,
-}
+/// A `cache` tag and its key.
+type CacheKey = (usize, Option<SmolStr>);
 
 pub(crate) struct Renderer<'a> {
     pub(crate) template: &'a Template,
-    set: &'a Templates,
+    pub(crate) set: &'a Templates,
     pub(crate) scopes: Scopes<'a>,
     pub(crate) changed: Changed,
     pub(crate) strict: bool,
@@ -43,13 +32,11 @@ pub(crate) struct Renderer<'a> {
     passes_left: u64,
     pub(crate) out_max: usize,
     pub(crate) depth: usize,
-    chain: Chain<'a>,
-    imported: Vec<&'a Template>,
-    aliases: Vec<(&'a str, &'a Template)>,
-    /// Macros copied by `from … import`: into which template, under which name.
-    copied: Vec<(*const Template, &'a str, &'a Macro)>,
+    pub(crate) links: Links<'a>,
+    /// The name of the template that the render started with.
+    pub(crate) main: &'a SmolStr,
     /// Made when first needed, as are the lists of `Changed`: most renders cache nothing.
-    cached: Option<BTreeMap<String, String>>,
+    cached: Option<BTreeMap<CacheKey, Option<String>>>,
     pub(crate) scratch: Vec<String>,
     /// What prefixes of paths lead to, in the template that the render started with.
     pub(crate) memos: [Cell<Option<&'a Value>>; MEMOS_MAX + 1],
@@ -76,10 +63,8 @@ impl<'a> Renderer<'a> {
             passes_left: limits.loop_passes,
             out_max: start.saturating_add(limits.output_bytes),
             depth: 0,
-            chain: Chain::default(),
-            imported: Vec::new(),
-            aliases: Vec::new(),
-            copied: Vec::new(),
+            links: Links::default(),
+            main: &template.name,
             cached: None,
             scratch: Vec::new(),
             memos: [const { Cell::new(None) }; MEMOS_MAX + 1],
@@ -93,8 +78,7 @@ impl<'a> Renderer<'a> {
             self.nodes(&template.body, out).map_err(|f| self.named(f))?;
             return self.end(out);
         }
-        self.chain.layers.push(Layer { template, blocks: &template.blocks, embed: false });
-        self.layer(out)?;
+        self.run_linked(out)?;
         self.end(out)
     }
 
@@ -105,33 +89,7 @@ impl<'a> Renderer<'a> {
         self.room(out)
     }
 
-    /// Renders the current layer, then its parent if it has got one.
-    fn layer(&mut self, out: &mut String) -> Raised<()> {
-        let layer = self.chain.layers[self.chain.current];
-        let outer = std::mem::replace(&mut self.template, layer.template);
-        if !layer.embed {
-            for node in &layer.template.body {
-                let child = self.chain.current + 1 < self.chain.layers.len();
-                if !child || matches!(node, Node::Set(_) | Node::Import(_)) {
-                    self.node(node, out).map_err(|f| self.named(f))?;
-                }
-            }
-        }
-        self.template = outer;
-        if self.chain.current + 1 < self.chain.layers.len() {
-            self.chain.current += 1;
-            self.deeper(false, |r| r.layer(out))?;
-            self.chain.current -= 1;
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn named(&self, fault: Box<crate::error::Fault>) -> Box<crate::error::Fault> {
-        fault.within(Phase::Render, &self.template.name, &self.template.source)
-    }
-
-    fn deeper<T>(&mut self, text: bool, work: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
+    pub(crate) fn deeper<T>(&mut self, text: bool, work: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
         self.depth += 1;
         if self.depth > self.limits.depth {
             return Err(fault(format!("macros and templates call each other more than {} deep", self.limits.depth)));
@@ -245,7 +203,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// What the nodes loop leaves to others, and single nodes.
-    fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
+    pub(crate) fn node(&mut self, node: &'a Node, out: &mut String) -> Raised<()> {
         match node {
             Node::Text(_) | Node::Print(_) | Node::If(_) | Node::For(_) | Node::Set(_) => {
                 self.nodes(std::slice::from_ref(node), out)?
@@ -347,222 +305,32 @@ impl<'a> Renderer<'a> {
     }
 
     fn cache(&mut self, cache: &'a (Expr, Vec<Node>, Span), out: &mut String) -> Raised<()> {
-        let key = self.value(&cache.0)?;
-        if matches!(*key, Value::Null) {
-            return Err(fault("the key of `cache` is null").at(cache.2));
+        let key = match &*self.value(&cache.0)? {
+            Value::Null => None,
+            Value::Str(key) => Some(key.clone()),
+            other => return Err(fault(format!("the key of `cache` is a string, not {}", other.kind())).at(cache.2)),
+        };
+        // Each tag has a cache of its own.
+        let key = (std::ptr::from_ref(cache) as usize, key);
+        match self.cached.as_ref().and_then(|cached| cached.get(&key)) {
+            Some(Some(done)) => {
+                out.push_str(done);
+                return Ok(());
+            }
+            Some(None) => return Err(fault("a `cache` is filled from inside itself").at(cache.2)),
+            None => {}
         }
-        let key = self.shown(&key);
-        if let Some(done) = self.cached.as_ref().and_then(|cached| cached.get(&key)) {
-            out.push_str(done);
-            return Ok(());
-        }
+        self.charge(size_of::<CacheKey>() + key.1.as_ref().map_or(0, |key| key.len()))?;
+        self.cached.get_or_insert_default().insert(key.clone(), None);
         let start = out.len();
-        self.nodes(&cache.1, out)?;
-        let done = out[start..].to_owned();
-        self.charge(done.len() + key.len())?;
-        self.cached.get_or_insert_default().insert(key, done);
-        Ok(())
-    }
-
-    /// A template by the printed form of its name.
-    fn named_template(&mut self, name: &'a Expr) -> Raised<Option<&'a Template>> {
-        let name = self.value(name)?;
-        if matches!(*name, Value::Null) {
-            return Ok(None);
+        let done = self.nodes(&cache.1, out);
+        let cached = self.cached.get_or_insert_default();
+        if done.is_err() {
+            cached.remove(&key);
+            return done;
         }
-        let name = self.shown(&name);
-        match self.set.get(&name) {
-            Some(Ok(template)) => Ok(Some(template)),
-            Some(Err(error)) => {
-                let mut fault = fault(error.message.clone());
-                fault.done = Some(crate::error::Error { phase: Phase::Render, ..error });
-                Err(fault)
-            }
-            None => {
-                let mut fault = fault(format!("there is no template `{}`", crate::error::shorten(&name)));
-                fault.suggestion = crate::error::nearest(&name, self.set.names());
-                Err(fault)
-            }
-        }
-    }
-
-    fn include(&mut self, include: &'a Include, out: &mut String) -> Raised<()> {
-        let Some(template) = self.named_template(&include.template)? else {
-            return Err(fault("the name of the template is null"));
-        };
-        let mut with = Vec::with_capacity(include.with.len());
-        for (key, value) in &include.with {
-            let key = self.value(key)?;
-            let key = if matches!(*key, Value::Null) { String::new() } else { self.shown(&key) };
-            with.push((key, self.value(value)?.owned()));
-        }
-        let mut layers = Vec::new();
-        if let Some(blocks) = &include.blocks {
-            layers.push(Layer { template: self.template, blocks, embed: true });
-        }
-        layers.push(Layer { template, blocks: &template.blocks, embed: false });
-        let mark = self.scopes.mark();
-        // An empty name of no variable keeps the scope's place.
-        self.scopes.push("", 0, Val::Ref(&crate::scope::NULL));
-        for (key, value) in with {
-            let hash = hash(&key);
-            self.scopes.push(key, hash, Val::Own(value));
-        }
-        let outer = std::mem::replace(&mut self.chain, Chain { layers, current: 0 });
-        let done = self.deeper(false, |r| r.layer(out));
-        self.chain = outer;
-        self.scopes.release(mark);
-        done
-    }
-
-    fn extends(&mut self, parent: &'a Expr) -> Raised<()> {
-        if let Some(template) = self.named_template(parent)? {
-            if self.chain.layers.len() > self.limits.depth {
-                return Err(fault("templates extend each other without end"));
-            }
-            self.chain.layers.truncate(self.chain.current + 1);
-            self.chain.layers.push(Layer { template, blocks: &template.blocks, embed: false });
-        }
-        Ok(())
-    }
-
-    fn import(&mut self, import: &'a Import) -> Raised<()> {
-        let Some(template) = self.named_template(&import.template)? else {
-            return Err(fault("the name of the template is null"));
-        };
-        // What is imported stays, so every import makes the next search longer.
-        self.charge(64)?;
-        match &import.form {
-            ImportForm::All => self.imported.push(template),
-            ImportForm::As(alias) => self.aliases.push((alias, template)),
-            ImportForm::Names(names) => {
-                for (name, alias) in names {
-                    let Some(found) = template.macros.get(name) else {
-                        return Err(fault(format!("`{}` has no macro `{name}`", template.name)));
-                    };
-                    self.copied.push((std::ptr::from_ref(self.template), alias, found));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Renders a block: the version of the youngest template that has one.
-    pub(crate) fn block(&mut self, name: &str, out: &mut String) -> Raised<()> {
-        let has = |layer: &Layer<'a>| layer.blocks.contains_key(name);
-        // The youngest template decides; a block that only a parent has is still found.
-        let found = self.chain.layers.iter().position(has);
-        found.map_or(Ok(()), |at| self.block_at(at, name, out))
-    }
-
-    pub(crate) fn parent_block(&mut self, name: &str, out: &mut String) -> Raised<()> {
-        let from = self.chain.current + 1;
-        if from >= self.chain.layers.len() {
-            return Err(fault("`parent()` stands in a template that extends nothing"));
-        }
-        let has = |layer: &Layer<'a>| layer.blocks.contains_key(name);
-        let found = self.chain.layers[from..].iter().position(has);
-        found.map_or(Ok(()), |at| self.block_at(from + at, name, out))
-    }
-
-    fn block_at(&mut self, at: usize, name: &str, out: &mut String) -> Raised<()> {
-        let layer = self.chain.layers[at];
-        let Some(body) = layer.blocks.get(name) else { return Ok(()) };
-        let outer = std::mem::replace(&mut self.chain.current, at);
-        let template = std::mem::replace(&mut self.template, layer.template);
-        let done = self.deeper(false, |r| r.nodes(body, out));
-        let done = done.map_err(|f| if f.span.is_some() { self.named(f) } else { f });
-        self.chain.current = outer;
-        self.template = template;
-        done
-    }
-
-    /// The macro of a name: of the youngest template of the chain, an imported one, or a parent's.
-    pub(crate) fn find_macro(&self, name: &str) -> Option<(&'a Template, &'a Macro)> {
-        let own = |template: &'a Template| {
-            let copied = self.copied.iter().rev().find(|c| std::ptr::eq(c.0, template) && c.1 == name);
-            copied.map(|c| c.2).or_else(|| template.macros.get(name)).map(|m| (template, m))
-        };
-        if self.chain.layers.is_empty() {
-            return own(self.template).or_else(|| self.imported_macro(name));
-        }
-        let mut layers = self.chain.layers.iter().filter(|l| !l.embed).map(|l| l.template);
-        let youngest = layers.next().and_then(own);
-        youngest.or_else(|| self.imported_macro(name)).or_else(|| layers.find_map(own))
-    }
-
-    fn imported_macro(&self, name: &str) -> Option<(&'a Template, &'a Macro)> {
-        self.changed.spend((self.imported.len() + self.copied.len()) as u64);
-        self.imported.iter().rev().find_map(|t| t.macros.get(name).map(|m| (*t, m)))
-    }
-
-    pub(crate) fn alias(&self, name: &str) -> Option<&'a Template> {
-        self.changed.spend(self.aliases.len() as u64);
-        self.aliases.iter().rev().find(|(alias, _)| *alias == name).map(|(_, t)| *t)
-    }
-
-    /// Calls a macro with arguments that are already evaluated.
-    pub(crate) fn call_macro(
-        &mut self,
-        template: &'a Template,
-        called: &'a Macro,
-        positional: Vec<Val<'a>>,
-        named: Vec<(&'a str, Val<'a>)>,
-    ) -> Raised<Value> {
-        // As all callables without declared names, a macro without parameters ignores what it gets.
-        let ignores = called.params.is_empty();
-        let known = |name: &str| ignores || called.params.iter().any(|(p, _)| p.text == name);
-        if positional.len() > called.params.len() && !ignores {
-            let message = format!("macro `{}` takes {} arguments", called.name, called.params.len());
-            return Err(fault(format!("{message}, {} given", positional.len())));
-        }
-        if let Some((name, _)) = named.iter().find(|(n, _)| !known(n)) {
-            return Err(fault(format!("macro `{}` has no parameter `{name}`", called.name)));
-        }
-        let chain = std::mem::take(&mut self.chain);
-        let outer = std::mem::replace(&mut self.template, template);
-        self.scopes.enter_frame();
-        let mut text = self.scratch.pop().unwrap_or_default();
-        let done = self.deeper(true, |r| {
-            r.macro_body(called, positional, named, &mut text)?;
-            r.room(&text)
-        });
-        // Without a place in the macro, the fault belongs to the call.
-        let done = done.map_err(|f| if f.span.is_some() { self.named(f) } else { f });
-        self.scopes.leave_frame();
-        self.template = outer;
-        self.chain = chain;
-        done?;
-        self.charge(text.len())?;
-        let result = Value::Safe(text.as_str().into());
-        self.give_back(text);
-        Ok(result)
-    }
-
-    fn macro_body(
-        &mut self,
-        called: &'a Macro,
-        positional: Vec<Val<'a>>,
-        named: Vec<(&'a str, Val<'a>)>,
-        text: &mut String,
-    ) -> Raised<()> {
-        let base = self.scopes.mark();
-        for (param, default) in &called.params {
-            if let Some(default) = default {
-                let value = self.eval(default)?;
-                self.scopes.set(param, value);
-            }
-        }
-        for (i, (param, default)) in called.params.iter().enumerate() {
-            let by_name = named.iter().find(|(n, _)| *n == param.text).map(|(_, v)| v.clone());
-            match by_name.or_else(|| positional.get(i).cloned()) {
-                Some(value) => self.scopes.set(param, value),
-                None if default.is_none() => self.scopes.set(param, Val::Ref(&crate::scope::NULL)),
-                None => {}
-            }
-        }
-        debug_assert!(self.scopes.mark() >= base);
-        self.nodes(&called.body, text)
+        cached.insert(key, Some(out[start..].to_owned()));
+        self.charge(out.len() - start)
     }
 
     pub(crate) fn give_back(&mut self, mut text: String) {
@@ -685,17 +453,15 @@ impl<'a> Renderer<'a> {
         strategy.escape(text, out)
     }
 
-    pub(crate) fn print_block(&mut self, block: &'a (Option<Expr>, Span), out: &mut String) -> Raised<()> {
-        let name = match &block.0 {
-            Some(name) => self.value(name)?,
-            None => return Err(fault("`block` needs a name").at(block.1)),
-        };
-        let name = self.shown(&name);
-        self.block(&name, out).map_err(|f| f.at(block.1))
+    pub(crate) fn print_block(&mut self, block: &'a (Expr, Span), out: &mut String) -> Raised<()> {
+        match &*self.value(&block.0)? {
+            Value::Null => Ok(()),
+            Value::Str(name) => self.block(name, out).map_err(|f| f.at(block.1)),
+            other => Err(fault(format!("the name of a block is a string, not {}", other.kind())).at(block.1)),
+        }
     }
 
     pub(crate) fn print_parent(&mut self, name: Option<&str>, span: Span, out: &mut String) -> Raised<()> {
-        let name = name.ok_or_else(|| fault("`parent()` stands outside any block").at(span))?;
         self.parent_block(name, out).map_err(|f| f.at(span))
     }
 
@@ -705,7 +471,8 @@ impl<'a> Renderer<'a> {
             Val::Ref(value) => Held::Ref(value),
             Val::Own(value) => Held::Own(value),
             Val::Entry(entry) => Held::Own(Value::Entry(Arc::new(entry.clone()))),
-            Val::Loop(at) => Held::Own(at.map()),
+            Val::Loop(at) => Held::Own(Value::thing(Thing::Loop(at))),
+            Val::Macros(_) => Held::Own(Value::thing(Thing::Macros)),
             Val::View(frame) => {
                 let names = self.scopes.names_of_view(frame);
                 self.changed.spend((names.len() * names.len()) as u64 >> 3);
@@ -714,7 +481,7 @@ impl<'a> Renderer<'a> {
                     Some(value) => self.held(value).owned(),
                 };
                 let entries = names.into_iter().map(|n| (Value::Str(n.into()), of(n))).collect();
-                Held::Own(Value::Map(Arc::new(Map::of(entries, false))))
+                Held::Own(Value::thing(Thing::View(Map::of(entries, false))))
             }
         }
     }

@@ -122,7 +122,7 @@ trait Visit: Sized {
                 self.args(&mut call.args);
                 call.function.iter_mut().for_each(|(_, bound)| self.bound(bound));
             }
-            Expr::Block(block) => block.0.iter_mut().for_each(|e| self.expr(e)),
+            Expr::Block(block) => self.expr(&mut block.0),
             Expr::Escape(escape) => self.expr(&mut escape.1),
             Expr::Body(nodes) => self.nodes(nodes),
         }

@@ -3,16 +3,16 @@
 //! In: names and values. Out: the value that is visible. Always: scopes are stretches of one stack; a macro
 //! starts above a barrier and sees nothing below it.
 
+use crate::template::Template;
 use crate::tree::{Name, Segment};
 use crate::value::{Map, Value};
 use smol_str::SmolStr;
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 /// Where a loop stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LoopAt {
     pub(crate) index: i32,
     pub(crate) length: i32,
@@ -48,13 +48,6 @@ impl LoopAt {
             _ => return None,
         })
     }
-
-    /// As a map, in the order in which it is printed.
-    pub(crate) fn map(self) -> Value {
-        let names = ["last", "length", "index", "revindex", "first"];
-        let entry = |name: &str| (Value::Str(name.into()), self.field(name).unwrap_or(Value::Null));
-        Value::Map(Arc::new(Map::of(names.into_iter().map(entry).collect(), false)))
-    }
 }
 
 /// A value that borrows from the context as long as it can.
@@ -67,6 +60,8 @@ pub(crate) enum Val<'a> {
     Loop(LoopAt),
     /// `_context`: all variables of the frame that starts here.
     View(usize),
+    /// What `import … as` names; nothing if the template's name is null.
+    Macros(Option<&'a Template>),
 }
 
 /// A plain value, borrowed or owned.
@@ -269,6 +264,10 @@ impl<'a> Scopes<'a> {
 
     pub(crate) fn enter_frame(&mut self) {
         self.frames.push(self.vars.len());
+    }
+
+    pub(crate) fn in_macro(&self) -> bool {
+        !self.frames.is_empty()
     }
 
     pub(crate) fn leave_frame(&mut self) {

@@ -144,7 +144,8 @@ impl Parser<'_> {
             "cache" => {
                 let key = self.expression()?;
                 self.tag_end()?;
-                Ok(Some(Node::Cache(Box::new((key, self.body(&["endcache"])?, span)))))
+                let body = self.hidden(|parser| parser.body(&["endcache"]))?;
+                Ok(Some(Node::Cache(Box::new((key, body, span)))))
             }
             "include" => self.include_tag(span, false).map(Some),
             "embed" => self.include_tag(span, true).map(Some),
@@ -225,6 +226,14 @@ impl Parser<'_> {
         Ok(Node::Set(Box::new(Set { name: Name::new(&name), value, place: None })))
     }
 
+    /// Reads what the reference neither escapes nor searches for blocks and macros.
+    fn hidden<T>(&mut self, read: impl FnOnce(&mut Self) -> Raised<T>) -> Raised<T> {
+        let outer = (self.escape.take(), std::mem::replace(&mut self.hidden, true));
+        let done = read(self);
+        (self.escape, self.hidden) = outer;
+        done
+    }
+
     fn filter_tag(&mut self, span: Span) -> Raised<Node> {
         let mut calls = Vec::new();
         loop {
@@ -241,10 +250,8 @@ impl Parser<'_> {
             self.advance();
         }
         self.tag_end()?;
-        let (escape, locked) = (self.escape.take(), std::mem::replace(&mut self.escape_locked, true));
-        let body = self.body(&["endfilter"]);
-        (self.escape, self.escape_locked) = (escape, locked);
-        let mut value = Expr::Body(body?);
+        let body = self.hidden(|parser| parser.body(&["endfilter"]))?;
+        let mut value = Expr::Body(body);
         for (name, args, name_span) in calls {
             value = filter_call(&name, value, args, name_span, self.options);
         }
@@ -252,7 +259,7 @@ impl Parser<'_> {
     }
 
     fn macro_tag(&mut self, span: Span) -> Raised<()> {
-        let name = self.new_name()?;
+        let name = self.name("the name of a macro")?;
         self.expect(b'(')?;
         let mut params: Vec<(Name, Option<Expr>)> = Vec::new();
         while !self.is_punctuation(b')') {
@@ -266,6 +273,9 @@ impl Parser<'_> {
         self.advance();
         self.tag_end()?;
         let body = self.body(&["endmacro"])?;
+        if self.hidden {
+            return Ok(());
+        }
         if self.macros.contains_key(&name) {
             return Err(fault(format!("there are two macros `{name}`")).at(span));
         }
@@ -286,7 +296,7 @@ impl Parser<'_> {
         }
         self.tag_end()?;
         let outer = self.escape.clone();
-        if !self.escape_locked {
+        if !self.hidden {
             self.escape = on.then_some(strategy);
         }
         let body = self.body(&["endautoescape"]);
@@ -302,25 +312,33 @@ impl Parser<'_> {
             with = self.map_only()?;
         }
         self.tag_end()?;
-        let blocks = if embed { Some(self.embedded_blocks()?) } else { None };
+        let blocks = if embed { Some(self.hidden(Self::embedded_blocks)?) } else { None };
         Ok(Node::Include(Box::new(Include { template, with, blocks, span })))
     }
 
+    /// The blocks of an `embed`, each with at most one blank text before it. Any word begins a block here.
     fn embedded_blocks(&mut self) -> Raised<Blocks> {
-        let outer = std::mem::take(&mut self.blocks);
-        let start = self.at;
-        let nodes = self.body(&["endembed"]);
-        let blocks = std::mem::replace(&mut self.blocks, outer);
-        let blank = |node: &Node| match node {
-            Node::Text(text) => text.chars().all(crate::java::is_whitespace),
-            Node::Block(..) => true,
-            _ => false,
-        };
-        if !nodes?.iter().all(blank) {
-            let span = self.tokens[start].span;
-            return Err(fault("only blocks may stand inside `embed`").at(span));
+        let mut blocks = Blocks::new();
+        loop {
+            if *self.kind() == Kind::Text {
+                if self.text().chars().any(|c| c > ' ') {
+                    return Err(fault("only blocks may stand inside `embed`").at(self.span()));
+                }
+                self.advance();
+            }
+            if *self.kind() != Kind::TagStart {
+                return Err(self.unexpected("a block or `{% endembed %}`"));
+            }
+            self.advance();
+            let end = self.is_word("endembed");
+            self.advance();
+            if end {
+                self.tag_end()?;
+                return Ok(blocks);
+            }
+            let (name, body) = self.named_body()?;
+            blocks.insert(name, body);
         }
-        Ok(blocks)
     }
 
     fn block_name(&mut self) -> Raised<SmolStr> {
@@ -333,6 +351,17 @@ impl Parser<'_> {
     }
 
     fn block_tag(&mut self, span: Span) -> Raised<Node> {
+        let begins = self.at;
+        let (name, body) = self.named_body()?;
+        if !self.hidden && self.begun.get(&name).is_none_or(|other| *other < begins) {
+            self.begun.insert(name.clone(), begins);
+            self.blocks.insert(name.clone(), body);
+        }
+        Ok(Node::Block(name, span))
+    }
+
+    /// What follows the word `block`.
+    fn named_body(&mut self) -> Raised<(SmolStr, Vec<Node>)> {
         let name = self.block_name()?;
         self.tag_end()?;
         self.block_stack.push(name.clone());
@@ -347,8 +376,7 @@ impl Parser<'_> {
             }
         }
         self.tag_end()?;
-        self.blocks.insert(name.clone(), body);
-        Ok(Node::Block(name, span))
+        Ok((name, body))
     }
 
     fn import_tag(&mut self, span: Span) -> Raised<Node> {
@@ -356,7 +384,7 @@ impl Parser<'_> {
         let mut form = ImportForm::All;
         if self.is_word("as") {
             self.advance();
-            form = ImportForm::As(self.new_name()?);
+            form = ImportForm::As(self.name("the name of the import")?);
         }
         self.tag_end()?;
         Ok(Node::Import(Box::new(Import { template, form, span })))
@@ -369,12 +397,12 @@ impl Parser<'_> {
         }
         self.advance();
         let mut names = Vec::new();
-        loop {
-            let name = self.new_name()?;
+        while *self.kind() != Kind::TagEnd {
+            let name = self.name("the name of a macro")?;
             let mut alias = name.clone();
             if self.is_word("as") {
                 self.advance();
-                alias = self.new_name()?;
+                alias = self.name("the name of the import")?;
             }
             names.push((name, alias));
             if !self.take(b',') {

@@ -160,7 +160,7 @@ pub(crate) enum Expr {
     Test(Box<TestCall>),
     Call(Box<Call>),
     /// `block('n')`
-    Block(Box<(Option<Expr>, Span)>),
+    Block(Box<(Expr, Span)>),
     /// `parent()`, with the block it stands in.
     Parent(Option<SmolStr>, Span),
     Escape(Box<(Strategy, Expr, Span)>),

@@ -5,6 +5,7 @@
 
 use crate::few::Few;
 use crate::java;
+use crate::scope::LoopAt;
 use smol_str::SmolStr;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -41,6 +42,26 @@ pub enum Value {
     Map(Arc<Map>),
     /// An entry of a map.
     Entry(Arc<(Value, Value)>),
+    /// What the engine itself puts before templates, such as `loop`; it has attributes and is printed.
+    Opaque(Arc<Opaque>),
+}
+
+/// What the engine itself puts before templates.
+#[derive(Debug, Clone)]
+pub struct Opaque(pub(crate) Thing);
+
+#[derive(Debug, Clone)]
+pub(crate) enum Thing {
+    /// `loop`
+    Loop(LoopAt),
+    /// `_context`, as it was.
+    View(Map),
+    /// `locale`
+    Locale,
+    /// `template`: its name.
+    Template(SmolStr),
+    /// What `import … as` names.
+    Macros,
 }
 
 /// The key of a map; text nearly always.
@@ -70,6 +91,24 @@ impl Big {
         let low = unsigned.bytes().fold(0_i64, |n, b| n.wrapping_mul(10).wrapping_add((b - b'0').into()));
         let low = if text.starts_with('-') { low.wrapping_neg() } else { low };
         Some(Big { digits: text.into(), low, double: text.parse().ok()? })
+    }
+
+    /// `BigInteger.hashCode`: of the 32-bit words of the magnitude, the highest first.
+    pub(crate) fn java_hash(&self) -> i32 {
+        let mut words: Vec<u32> = Vec::new();
+        for digit in self.digits.bytes().filter(u8::is_ascii_digit) {
+            let mut carry = u64::from(digit - b'0');
+            for word in &mut words {
+                carry += u64::from(*word) * 10;
+                *word = carry as u32;
+                carry >>= 32;
+            }
+            if carry > 0 {
+                words.push(carry as u32);
+            }
+        }
+        let hash = words.iter().rev().fold(0_i32, |h, word| h.wrapping_mul(31).wrapping_add(*word as i32));
+        if self.digits.starts_with('-') { hash.wrapping_neg() } else { hash }
     }
 
     pub(crate) fn abs(&self) -> Self {
@@ -322,8 +361,19 @@ impl Value {
         out
     }
 
+    pub(crate) fn thing(thing: Thing) -> Value {
+        Value::Opaque(Arc::new(Opaque(thing)))
+    }
+
     pub(crate) fn nesting(&self) -> u32 {
         match self {
+            Value::Opaque(thing) => {
+                if let Thing::View(map) = &thing.0 {
+                    map.nesting
+                } else {
+                    0
+                }
+            }
             Value::List(list) | Value::Array(list) => list.nesting,
             Value::Map(map) => map.nesting,
             Value::Entry(entry) => 1 + entry.0.nesting().max(entry.1.nesting()),
@@ -346,7 +396,7 @@ impl Value {
             Value::Int(i) | Value::Lazy(i) => *i,
             Value::Long(v) => long(*v),
             Value::Double(d) => long(if d.is_nan() { 0x7ff8_0000_0000_0000 } else { d.to_bits() as i64 }),
-            Value::Big(big) => long(big.low),
+            Value::Big(big) => big.java_hash(),
             Value::Str(s) => java::hash_text(s),
             Value::Safe(s) => java::hash_text(s),
             Value::Char(c) => (*c).into(),
@@ -358,7 +408,7 @@ impl Value {
                 map.entries.iter().fold(0, |h: i32, (k, v)| h.wrapping_add(k.java_hash() ^ v.java_hash()))
             }
             Value::Entry(entry) if self.nesting() <= 2 => entry.0.java_hash() ^ entry.1.java_hash(),
-            Value::List(_) | Value::Array(_) | Value::Map(_) | Value::Entry(_) => 0,
+            Value::List(_) | Value::Array(_) | Value::Map(_) | Value::Entry(_) | Value::Opaque(_) => 0,
         }
     }
 
@@ -375,6 +425,13 @@ impl Value {
             Value::Array(_) => "an array",
             Value::Map(_) => "a map",
             Value::Entry(_) => "a map entry",
+            Value::Opaque(thing) => match &thing.0 {
+                Thing::Loop(_) => "`loop`",
+                Thing::View(_) => "`_context`",
+                Thing::Locale => "`locale`",
+                Thing::Template(_) => "`template`",
+                Thing::Macros => "an imported template",
+            },
         }
     }
 

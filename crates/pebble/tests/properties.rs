@@ -177,7 +177,8 @@ proptest! {
 #[test]
 fn formatting_keeps_the_vectors() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors");
-    for entry in std::fs::read_dir(directory).expect("vectors").flatten().filter(|e| e.path().is_file()) {
+    let directories = [directory.clone(), directory.join("extra")].map(|d| std::fs::read_dir(d).expect("vectors"));
+    for entry in directories.into_iter().flatten().flatten().filter(|e| e.path().is_file()) {
         for line in std::fs::read_to_string(entry.path()).expect("text").lines() {
             let case: serde_json::Value = serde_json::from_str(line).expect("a case");
             let source = case["template"].as_str().expect("a template");

@@ -2,13 +2,13 @@
 //!
 //! In: collections. Out: values. Always: what Java changes in place is changed for this render only.
 
-use super::{Given, first as argument, text};
+use super::{Given, first as argument, plain, text};
 use crate::error::{Raised, fault};
 use crate::java;
 use crate::operators;
 use crate::render::Renderer;
 use crate::scope::Held;
-use crate::value::{List, Value};
+use crate::value::{List, Thing, Value};
 use std::cmp::Ordering;
 use std::sync::Arc;
 
@@ -56,6 +56,9 @@ pub(super) fn length<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given<
         Value::Safe(s) => java::units_len(s),
         Value::List(list) | Value::Array(list) => renderer.changed.items(list).len(),
         Value::Map(map) => map.len(),
+        Value::Opaque(thing) if matches!(thing.0, Thing::View(_)) => {
+            return Err(fault("`_context` has no length"));
+        }
         _ => 0,
     };
     Ok(Held::Own(Value::Int(size as i32)))
@@ -189,12 +192,16 @@ pub(super) fn reverse<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, _: Given
 
 pub(super) fn merge<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
     let Some(items) = argument(args) else {
-        return if matches!(*input, Value::Null) { Err(fault("`merge` has nothing to merge")) } else { Ok(input) };
+        return if matches!(*input, Value::Null) {
+            Err(fault("`merge` has nothing to merge"))
+        } else {
+            Ok(plain(input))
+        };
     };
     match (&*input, &*items) {
         (Value::Null, Value::Null) => Err(fault("`merge` has nothing to merge")),
         (Value::Null, _) => Ok(items),
-        (_, Value::Null) => Ok(input),
+        (_, Value::Null) => Ok(plain(input)),
         (Value::Map(a), other) => {
             let count = match other {
                 Value::Map(b) => b.len(),

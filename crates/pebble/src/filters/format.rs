@@ -177,6 +177,7 @@ impl Spec {
             'x' if self.conversion == 'X' || self.conversion == 'x' => return self.radix(arg, 16, out),
             'o' if self.conversion == 'o' => return self.radix(arg, 8, out),
             'e' | 'f' | 'g' if self.conversion != 'F' => return self.floating(arg, out),
+            'a' => return self.hexadecimal(arg, out),
             _ => return Err(fault(format!("`format` has no conversion `%{}`", self.conversion))),
         };
         let cut = match self.precision {
@@ -268,6 +269,64 @@ impl Spec {
         Ok(())
     }
 
+    /// `Double.toHexString`
+    fn hexadecimal(&self, arg: &Value, out: &mut String) -> Raised<()> {
+        self.check("-#+ 0", true)?;
+        let upper = self.conversion == 'A';
+        let shown = |text: &str| if upper { text.to_uppercase() } else { text.to_owned() };
+        let value = match arg {
+            Value::Null => {
+                self.pad(&shown("null"), out);
+                return Ok(());
+            }
+            Value::Double(v) if v.is_finite() => *v,
+            // Their forms are the same.
+            Value::Double(_) => return self.infinite(arg, out),
+            _ => return Err(self.wrong(arg)),
+        };
+        let bits = value.to_bits();
+        let (fraction, power) = (bits & ((1 << 52) - 1), (bits >> 52 & 0x7FF) as i32);
+        let (lead, power) = match (power, fraction) {
+            (0, 0) => (0, 0),
+            (0, _) => (0, -1022),
+            (power, _) => (1, power - 1023),
+        };
+        let digits = format!("{fraction:013x}");
+        let digits = match digits.trim_end_matches('0') {
+            "" => "0",
+            some => some,
+        };
+        let sign = match (value.is_sign_negative(), self.flag('+'), self.flag(' ')) {
+            (true, ..) => "-",
+            (_, true, _) => "+",
+            (_, _, true) => " ",
+            _ => "",
+        };
+        let body = format!("{lead}.{digits}p{power}");
+        let missing = self.width.unwrap_or(0).saturating_sub(sign.len() + 2 + body.len());
+        let zeros = "0".repeat(if self.flag('0') { missing } else { 0 });
+        self.pad(&shown(&format!("{sign}0x{zeros}{body}")), out);
+        Ok(())
+    }
+
+    /// What is no finite number.
+    fn infinite(&self, arg: &Value, out: &mut String) -> Raised<()> {
+        let Value::Double(value) = arg else { return Err(self.wrong(arg)) };
+        let name = if value.is_nan() { "NaN" } else { "Infinity" };
+        let sign = if *value < 0.0 {
+            "-"
+        } else if self.flag('+') && !value.is_nan() {
+            "+"
+        } else if self.flag(' ') && !value.is_nan() {
+            " "
+        } else {
+            ""
+        };
+        let text = if sign == "-" && self.flag('(') { format!("({name})") } else { format!("{sign}{name}") };
+        self.pad(&if self.conversion.is_ascii_uppercase() { text.to_uppercase() } else { text }, out);
+        Ok(())
+    }
+
     fn floating(&self, arg: &Value, out: &mut String) -> Raised<()> {
         let scientific = self.conversion.eq_ignore_ascii_case(&'e');
         self.check(if scientific { "-#+ 0(" } else { "-#+ 0,(" }, false)?;
@@ -284,17 +343,7 @@ impl Spec {
         };
         let size = value.abs();
         if !value.is_finite() {
-            let name = if value.is_nan() { "NaN" } else { "Infinity" };
-            let sign = if value < 0.0 {
-                "-"
-            } else if self.flag('+') && !value.is_nan() {
-                "+"
-            } else {
-                ""
-            };
-            let text = if sign == "-" && self.flag('(') { format!("({name})") } else { format!("{sign}{name}") };
-            self.pad(&if upper { text.to_uppercase() } else { text }, out);
-            return Ok(());
+            return self.infinite(arg, out);
         }
         let precision = self.precision.unwrap_or(6);
         let mut text = match self.conversion.to_ascii_lowercase() {

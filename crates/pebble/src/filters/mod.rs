@@ -108,7 +108,7 @@ pub(crate) fn names(options: &Options) -> impl Iterator<Item = &'static str> {
     all(options).map(|f| f.name)
 }
 
-pub(crate) use text::{replace_pairs, trimmed};
+pub(crate) use text::{is_match, replace_matches, replace_pairs, split_at, trimmed};
 
 /// The pairs of `replace({…})` when all of them are constant, in the order in which they are applied.
 pub(crate) fn constant_pairs(name: &str, bound: &Bound) -> Option<Vec<(String, String)>> {
@@ -126,14 +126,20 @@ pub(crate) fn constant_pairs(name: &str, bound: &Bound) -> Option<Vec<(String, S
 }
 
 pub(crate) fn default<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Given<'a>) -> Raised<Held<'a>> {
+    let input = plain(input);
     if crate::predicates::is_empty(&input, &renderer.changed) {
         let fallback = args.into_iter().next().flatten();
         return Ok(fallback.unwrap_or(Held::Ref(&crate::scope::NULL)));
     }
-    Ok(match &*input {
+    Ok(input)
+}
+
+/// What filters see of a safe string, all but `escape`.
+fn plain(input: Held<'_>) -> Held<'_> {
+    match &*input {
         Value::Safe(s) => Held::Own(Value::Str((&**s).into())),
         _ => input,
-    })
+    }
 }
 
 /// The first argument, if it was given.

@@ -282,7 +282,6 @@ pub(super) fn escape<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Giv
     let strategy = match first(args).as_deref() {
         None | Some(Value::Null) => Strategy::Html,
         Some(Value::Str(name)) => Strategy::named(name),
-        Some(Value::Safe(name)) => Strategy::named(name),
         Some(other) => return Err(fault(format!("`escape` needs the name of a strategy, not {}", other.kind()))),
     };
     let text = renderer.shown(&input);
@@ -323,7 +322,9 @@ pub(super) fn split<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
         Some(delimiter) => delimiter,
         None => return Err(fault("`split` needs a delimiter")),
     };
-    let delimiter = string("split", &delimiter)?;
+    let Value::Str(delimiter) = &*delimiter else {
+        return Err(fault(format!("the delimiter of `split` is a string, not {}", delimiter.kind())));
+    };
     let limit = match args.next().flatten().as_deref() {
         None | Some(Value::Null) => 0,
         Some(Value::Long(limit)) => *limit as i32,
@@ -332,9 +333,14 @@ pub(super) fn split<'a>(renderer: &mut Renderer<'a>, input: Held<'a>, args: Give
         Some(Value::Big(limit)) => limit.low as i32,
         Some(other) => return Err(fault(format!("the limit of `split` is a number, not {}", other.kind()))),
     };
+    split_at(renderer, text, delimiter, limit).map(Held::Own)
+}
+
+/// The array of parts of a text between the matches of a pattern.
+pub(crate) fn split_at(renderer: &mut Renderer<'_>, text: &str, delimiter: &str, limit: i32) -> Raised<Value> {
     let parts = parts(renderer, text, delimiter, limit)?;
     let items = parts.into_iter().map(|p| Value::Str(p.into())).collect();
-    Ok(Held::Own(Value::Array(Arc::new(List::of(items, false)))))
+    Ok(Value::Array(Arc::new(List::of(items, false))))
 }
 
 /// `String.split`
@@ -390,7 +396,7 @@ fn single_units<'t>(renderer: &mut Renderer<'_>, text: &str, limit: i32, most: u
     let units: Vec<u16> = java::units(text).collect();
     let single = units.len().min(most.saturating_sub(1));
     let mut parts: Vec<Cow<'_, str>> = units[..single].iter().map(|u| java::unit_char(*u).to_string().into()).collect();
-    if single < units.len() || limit < 0 {
+    if single < units.len() || limit != 0 {
         parts.push(java::from_units(units[single..].iter().copied()).into());
     }
     Ok(parts)
@@ -409,11 +415,7 @@ fn each_match(
     delimiter: &str,
     found: &mut impl FnMut(&mut Renderer<'_>, usize, usize) -> Raised<bool>,
 ) -> Raised<()> {
-    /// Steps of making a matcher, beside those of its length.
-    const MATCHER_STEPS: u64 = 64;
-    renderer.slow_step(MATCHER_STEPS + delimiter.len() as u64)?;
-    let pattern = (fancy_regex::RegexBuilder::new(&java_pattern(delimiter)).backtrack_limit(BACKTRACK_MAX).build())
-        .map_err(|e| fault(format!("not a regular expression: {e}")).given(delimiter))?;
+    let pattern = matcher(renderer, delimiter, &java_pattern(delimiter))?;
     renderer.read(text.len())?;
     let mut next = 0;
     while next <= text.len() {
@@ -433,9 +435,93 @@ fn each_match(
     Ok(())
 }
 
-/// What Java's patterns mean where they differ: `\d`, `\w` and `\s` are ASCII, `\h` is a blank, `\Q…\E` quotes.
+/// Makes the matcher of a pattern; the first form is the one that was given.
+fn matcher(renderer: &mut Renderer<'_>, given: &str, pattern: &str) -> Raised<fancy_regex::Regex> {
+    /// Steps of making a matcher, beside those of its length.
+    const MATCHER_STEPS: u64 = 64;
+    renderer.slow_step(MATCHER_STEPS + given.len() as u64)?;
+    (fancy_regex::RegexBuilder::new(pattern).backtrack_limit(BACKTRACK_MAX).build())
+        .map_err(|e| fault(format!("not a regular expression: {e}")).given(given))
+}
+
+/// `String.matches`
+pub(crate) fn is_match(renderer: &mut Renderer<'_>, text: &str, pattern: &str) -> Raised<bool> {
+    let matcher = matcher(renderer, pattern, &format!("\\A(?:{})\\z", java_pattern(pattern)))?;
+    renderer.read(text.len())?;
+    matcher.is_match(text).map_err(|e| fault(format!("the regular expression gave up: {e}")).given(pattern))
+}
+
+/// `String.replaceAll` and `String.replaceFirst`.
+pub(crate) fn replace_matches(
+    renderer: &mut Renderer<'_>,
+    text: &str,
+    pattern: &str,
+    by: &str,
+    most: usize,
+) -> Raised<Value> {
+    let groups = matcher(renderer, pattern, &java_pattern(pattern))?;
+    let (mut out, mut from, mut count) = (String::new(), 0, 0);
+    each_match(renderer, text, pattern, &mut |renderer, start, end| {
+        if count == most {
+            return Ok(false);
+        }
+        count += 1;
+        out.push_str(&text[from..start]);
+        from = end;
+        if by.contains(['$', '\\']) {
+            renderer.slow_step(1)?;
+            let found = groups.captures_from_pos(text, start);
+            let found = found.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(pattern))?;
+            expand(by, found.as_ref(), &mut out)?;
+        } else {
+            out.push_str(by);
+        }
+        renderer.room(&out)?;
+        Ok(true)
+    })?;
+    out.push_str(&text[from..]);
+    renderer.charge(out.len())?;
+    Ok(Value::Str(out.into()))
+}
+
+/// Appends a replacement: `$1` is a group, a backslash takes the meaning of what follows.
+fn expand(by: &str, found: Option<&fancy_regex::Captures<'_, str>>, out: &mut String) -> Raised<()> {
+    let wrong = || fault("this replacement names no group").given(by);
+    let groups = found.map_or(0, |found| found.len());
+    let mut rest = by.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => out.push(rest.next().ok_or_else(wrong)?),
+            '$' => {
+                let digit = |c: &char| c.to_digit(10).map(|d| d as usize);
+                let mut group = rest.next().as_ref().and_then(digit).filter(|g| *g < groups).ok_or_else(wrong)?;
+                while let Some(longer) = rest.peek().and_then(digit).map(|d| 10 * group + d).filter(|g| *g < groups) {
+                    group = longer;
+                    rest.next();
+                }
+                out.push_str(found.and_then(|f| f.get(group)).map_or("", |m| m.as_str()));
+            }
+            c => out.push(c),
+        }
+    }
+    Ok(())
+}
+
+/// Does a pattern set a flag for all that follows, or for a group?
+fn sets_flag(pattern: &str, flag: char) -> bool {
+    pattern.match_indices("(?").any(|(at, _)| {
+        let flags = &pattern[at + 2..];
+        let end = flags.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(flags.len());
+        flags[end..].starts_with([')', ':', '-']) && flags[..end].contains(flag)
+    })
+}
+
+/// What Java's patterns mean where they differ: `\d`, `\w` and `\s` are ASCII, `\h` is a blank, `\Q…\E` quotes; `.` and
+/// `$` know more line ends.
 fn java_pattern(pattern: &str) -> String {
+    const LINE_ENDS: &str = "\\n\\r\\u{85}\\u{2028}\\u{2029}";
     let mut out = String::with_capacity(pattern.len() + 16);
+    let (any, lines) = (sets_flag(pattern, 's'), sets_flag(pattern, 'm'));
     let mut rest = pattern;
     let mut class = 0;
     while let Some(c) = rest.chars().next() {
@@ -450,29 +536,7 @@ fn java_pattern(pattern: &str) -> String {
             '\\' => {
                 let next = rest.chars().next();
                 rest = &rest[next.map_or(0, char::len_utf8)..];
-                let plain = match next {
-                    Some('d') => Some("0-9"),
-                    Some('w') => Some("a-zA-Z_0-9"),
-                    Some('s') => Some(" \\t\\n\\x0B\\f\\r"),
-                    _ => None,
-                };
-                match (plain, next) {
-                    (Some(set), _) if class > 0 => out.push_str(set),
-                    (Some(set), _) => out.extend(["[", set, "]"]),
-                    (None, Some('D')) => out.push_str("[^0-9]"),
-                    (None, Some('W')) => out.push_str("[^a-zA-Z_0-9]"),
-                    (None, Some('S')) => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
-                    (None, Some('h')) => {
-                        out.push_str("[ \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}]")
-                    }
-                    (None, Some('R')) => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
-                    (None, Some('Z')) => out.push_str("(?=\\n?\\z)"),
-                    (None, Some(c)) if !c.is_alphanumeric() => {
-                        out.push_str(&fancy_regex::escape(c.encode_utf8(&mut [0; 4])))
-                    }
-                    (None, Some(c)) => out.extend(['\\', c]),
-                    (None, None) => out.push('\\'),
-                }
+                java_escape(next, class > 0, &mut out);
             }
             '[' => {
                 class += 1;
@@ -482,10 +546,40 @@ fn java_pattern(pattern: &str) -> String {
                 class -= 1;
                 out.push(']');
             }
+            '.' if class == 0 && !any => out.extend(["[^", LINE_ENDS, "]"]),
+            // At the end, or before a line end that is the last; `\r\n` is one.
+            '$' if class == 0 && !lines => {
+                out.extend(["(?:(?=\\r\\n\\z|[\\r\\u{85}\\u{2028}\\u{2029}]?\\z)|(?<!\\r)(?=\\n\\z))"])
+            }
             c => out.push(c),
         }
     }
     out
+}
+
+/// What follows a backslash.
+fn java_escape(next: Option<char>, in_class: bool, out: &mut String) {
+    let plain = match next {
+        Some('d') => Some("0-9"),
+        Some('w') => Some("a-zA-Z_0-9"),
+        Some('s') => Some(" \\t\\n\\x0B\\f\\r"),
+        _ => None,
+    };
+    match (plain, next) {
+        (Some(set), _) if in_class => out.push_str(set),
+        (Some(set), _) => out.extend(["[", set, "]"]),
+        (None, Some('D')) => out.push_str("[^0-9]"),
+        (None, Some('W')) => out.push_str("[^a-zA-Z_0-9]"),
+        (None, Some('S')) => out.push_str("[^ \\t\\n\\x0B\\f\\r]"),
+        (None, Some('h')) => {
+            out.push_str("[ \\t\\u{A0}\\u{1680}\\u{180e}\\u{2000}-\\u{200a}\\u{202f}\\u{205f}\\u{3000}]")
+        }
+        (None, Some('R')) => out.push_str("(?:\\r\\n|[\\n\\x0B\\f\\r\\u{85}\\u{2028}\\u{2029}])"),
+        (None, Some('Z')) => out.push_str("(?=\\n?\\z)"),
+        (None, Some(c)) if !c.is_alphanumeric() => out.push_str(&fancy_regex::escape(c.encode_utf8(&mut [0; 4]))),
+        (None, Some(c)) => out.extend(['\\', c]),
+        (None, None) => out.push('\\'),
+    }
 }
 
 /// `compareTo` for sorting, here since it compares unit by unit.
