@@ -6,6 +6,7 @@
 //! Always: no overflow. Instants are clamped to `LIMIT` either way, shifts to twice that.
 
 use crate::ast::Unit;
+use model::Timestamp;
 use model::time::{DAY_MS, civil_from_days, days_from_civil, days_in_month};
 
 /// No instant lies farther from 1970 than this (about 275,000 years).
@@ -107,6 +108,30 @@ impl Grid {
             }
         }
     }
+}
+
+/// The instant that a text in ISO 8601 form means, a whole day by its first one. Seconds may be left out, and so may
+/// the zone, which is UTC then.
+pub(crate) fn read_instant(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_date_or_time(text).or_else(|| read_shortened(text))
+}
+
+fn read_shortened(text: &str) -> Option<Timestamp> {
+    /// A fraction of a second has no more digits than fit.
+    const LENGTH_MAX: usize = 64;
+    let bytes = text.as_bytes();
+    if !(16..=LENGTH_MAX).contains(&bytes.len()) || bytes[4] != b'-' || bytes[13] != b':' {
+        return None;
+    }
+    let rest = text.get(11..)?;
+    let (clock, zone) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
+    let seconds = if clock.len() == 5 { ":00" } else { "" };
+    let (zone, minutes) = match zone.len() {
+        0 => ("Z", ""),
+        3 => (zone, ":00"),
+        _ => (zone, ""),
+    };
+    Timestamp::parse(&format!("{}{clock}{seconds}{zone}{minutes}", &text[..11]))
 }
 
 #[cfg(test)]

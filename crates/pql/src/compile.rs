@@ -8,13 +8,14 @@ mod scope;
 mod windows;
 
 use crate::ast::{Arithmetic, Ast, Comparison, Expr, ExprKind, Generator, Ident};
+use crate::calendar::read_instant;
 use crate::check::nearest;
 use crate::diagnostic::{Diagnostic, Kind};
 use crate::functions;
 use crate::node::{self, Each, Fold, Node};
 use crate::query::Schema;
 use crate::types::{self, Class, Ty, incomparable};
-use model::{SmolStr, Timestamp, Type};
+use model::{SmolStr, Type};
 use scope::{Bound, Scope};
 use std::ops::Range;
 
@@ -64,6 +65,8 @@ pub(crate) fn compile(ast: &Ast, schema: &Schema) -> Compiled {
 }
 
 type Typed = (Node, Ty);
+/// What stands on one side: its compiled form, its type, and as it was written.
+type Side<'s> = (&'s mut Node, &'s Ty, &'s Expr);
 
 /// What stands for an expression that has a fault.
 const FAULTY: Typed = (Node::Null, Ty::ANY);
@@ -270,19 +273,31 @@ impl Compiler {
         if let Some(message) = incomparable(op, &a_ty, &b_ty) {
             self.fault(Kind::Type, span, message);
         }
-        if types::is_time(&a_ty.known()) {
-            b = self.time_literal(b, &right.span);
-        }
-        if types::is_time(&b_ty.known()) {
-            a = self.time_literal(a, &left.span);
-        }
+        self.time_literals((&mut a, &a_ty, left), (&mut b, &b_ty, right));
         (Node::Compare { op, sides: Box::new([a, b]) }, Ty::BOOLEAN)
+    }
+
+    /// Literals beside dates or instants, alone or in an array, must be some in ISO form.
+    fn time_literals(&mut self, (a, a_ty, left): Side<'_>, (b, b_ty, right): Side<'_>) {
+        for (node, expr, beside) in [(b, right, a_ty), (a, left, b_ty)] {
+            if !types::is_time(&beside.known()) {
+                continue;
+            }
+            match (node, &expr.kind) {
+                (Node::Array(nodes), ExprKind::Array(exprs)) => {
+                    for (node, expr) in nodes.iter_mut().zip(exprs) {
+                        *node = self.time_literal(std::mem::replace(node, Node::Null), &expr.span);
+                    }
+                }
+                (node, _) => *node = self.time_literal(std::mem::replace(node, Node::Null), &expr.span),
+            }
+        }
     }
 
     /// A literal beside a date or instant must be one in ISO form; it is read once, here.
     fn time_literal(&mut self, node: Node, span: &Range<usize>) -> Node {
         let Node::Text(text) = &node else { return node };
-        match Timestamp::parse_date_or_time(text) {
+        match read_instant(text) {
             Some(at) => Node::Time(at.0),
             None => {
                 let fault = self.fault(Kind::Type, span, "this string is not a date or time");
@@ -293,15 +308,20 @@ impl Compiler {
     }
 
     fn membership(&mut self, negated: bool, item: &Expr, list: &Expr) -> Typed {
-        let (item_node, item_ty) = self.lower(item);
-        let (list_node, list_ty) = self.array_source(list);
-        let of = Ty::Of(list_ty.item());
-        if item_ty.class() != Class::Array
-            && let Some(message) = incomparable(Comparison::Equal, &item_ty, &of)
-        {
-            self.fault(Kind::Type, &item.span, message);
-        }
+        let (mut item_node, item_ty) = self.lower(item);
+        let (mut list_node, list_ty) = self.array_source(list);
+        self.can_hold((&mut list_node, &list_ty, list), (&mut item_node, &item_ty, item));
         (Node::In { negated, sides: Box::new([item_node, list_node]) }, Ty::BOOLEAN)
+    }
+
+    /// Refuses an item that no array of that type holds.
+    fn can_hold(&mut self, list: Side<'_>, item: Side<'_>) {
+        if item.1.class() != Class::Array
+            && let Some(message) = incomparable(Comparison::Equal, item.1, &Ty::Of(list.1.item()))
+        {
+            self.fault(Kind::Type, &item.2.span, message);
+        }
+        self.time_literals(list, item);
     }
 
     fn quantifier(&mut self, all: bool, generators: &[Generator]) -> Typed {

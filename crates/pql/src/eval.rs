@@ -5,35 +5,34 @@
 //! Always: whatever depends on `now` reports its next change into `flip` where it is evaluated. Until
 //! that instant every atom that was evaluated answers the same, so the same atoms are evaluated and the
 //! value is the same; atoms that were skipped can not matter before that.
-//! Always: an evaluation ends. Loops over items pay for each; when all is spent they stop, and who runs the
-//! evaluation gives no value.
+//! Always: an evaluation ends. Loops over items pay for each, and what reads or makes text or lists pays for their
+//! length (`pay`); when all is spent they stop, and who runs the evaluation gives no value.
 
 mod array;
 mod chain;
 mod compare;
 mod keys;
+mod pay;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use array::Folded;
 pub(crate) use chain::STEPS_MAX;
-pub(crate) use compare::fields;
+pub(crate) use compare::{field_count, fields};
 pub(crate) use keys::{Lookup, keys};
+pub use pay::{MADE_BYTES_MAX, WORK_MAX};
 
 use crate::ast::Arithmetic;
-use crate::calendar::{Grid, LIMIT, clamp};
+use crate::calendar::{Grid, LIMIT, clamp, read_instant};
 use crate::functions::Plain;
-use crate::functions::pattern::{Regex, STEPS_MAX as MATCH_STEPS_MAX};
+use crate::functions::pattern::{Like, Regex, Use};
 use crate::node::{Anchor, Node, Window};
 use crate::occurs::{Moment, Span};
 use crate::query::World;
 use crate::value::V;
 use model::{SmolStr, Timestamp};
+use pay::Purse;
 use std::rc::Rc;
-
-/// Items that an evaluation may look at: a second or two of work. What joins events with events needs the square of
-/// their number, so this is enough for 7,000 of them; what looks at each event once, for 50 million.
-pub const WORK_MAX: u32 = 50_000_000;
 
 /// One evaluation.
 pub(crate) struct Run<'a> {
@@ -43,10 +42,10 @@ pub(crate) struct Run<'a> {
     flip: i64,
     /// What [`Node::Kept`] stands for.
     kept: Option<&'a dyn Kept>,
-    /// What it may spend.
-    work: u32,
-    /// What is left of it; 0 when the evaluation was cut off.
-    left: u32,
+    /// What it may spend, and has spent.
+    purse: Purse,
+    /// Expressions of data that it has paid for.
+    compiled: Vec<(SmolStr, Use)>,
 }
 
 /// Aggregates that are known without a look at events.
@@ -63,8 +62,8 @@ impl<'a> Run<'a> {
             slots: vec![V::Null; slots],
             flip: i64::MAX,
             kept: None,
-            work: WORK_MAX,
-            left: WORK_MAX,
+            purse: Purse::new(WORK_MAX),
+            compiled: Vec::new(),
         }
     }
 
@@ -75,7 +74,7 @@ impl<'a> Run<'a> {
 
     #[cfg(test)]
     fn with_work(self, work: u32) -> Run<'a> {
-        Run { work, left: work, ..self }
+        Run { purse: Purse::new(work), ..self }
     }
 
     /// Puts a value where nodes look for a variable.
@@ -83,22 +82,6 @@ impl<'a> Run<'a> {
         if let Some(place) = self.slots.get_mut(slot) {
             *place = value;
         }
-    }
-
-    /// Pays for a look at items. False when nothing is left: loops end then, whatever they have found.
-    pub(crate) fn pay(&mut self, items: u32) -> bool {
-        self.left = self.left.saturating_sub(items);
-        self.left > 0
-    }
-
-    /// Lets what follows take as much work as a whole evaluation.
-    pub(crate) fn refill(&mut self) {
-        self.left = self.work;
-    }
-
-    /// Whether it was cut off: values and truths mean nothing then.
-    pub(crate) fn is_exhausted(&self) -> bool {
-        self.left == 0
     }
 
     /// The truth of a rule, each of whose conditions may take as much work as the whole: that is how they are
@@ -114,6 +97,10 @@ impl<'a> Run<'a> {
             }
             _ if self.is_exhausted() => false,
             _ => {
+                // What a condition left in variables is no part of what the next one may make.
+                if self.has_made() {
+                    self.slots.fill(V::Null);
+                }
                 self.refill();
                 self.truth(node)
             }
@@ -169,7 +156,10 @@ impl<'a> Run<'a> {
             Node::Events => V::Events(self.world.events),
             Node::Slot(slot) => self.slots[*slot].clone(),
             Node::Field { of, path } => self.field_value(of, path),
-            Node::AsTime(of) => as_time_value(self.value(of)),
+            Node::AsTime(of) => {
+                let value = self.value(of);
+                self.as_time_value(value)
+            }
             Node::Map(_) | Node::MapNamed { .. } => self.collect(node),
             Node::Filter(each) => self.filter_value(each),
             Node::Rank { each, descending, count } => self.rank(each, *descending, count),
@@ -184,6 +174,7 @@ impl<'a> Run<'a> {
             Node::Arithmetic { first, rest } => {
                 let mut left = self.value(first);
                 for (op, right) in rest {
+                    self.spend(pay::CALCULATION);
                     let right = self.value(right);
                     left = arithmetic(*op, &left, &right);
                 }
@@ -196,12 +187,18 @@ impl<'a> Run<'a> {
             Node::Let { slot, parts } => {
                 let [value, body] = &**parts;
                 self.slots[*slot] = self.value(value);
-                self.value(body)
+                let result = self.value(body);
+                self.slots[*slot] = V::Null;
+                result
             }
             Node::RegexGroup { text, regex, group } => self.regex_group(text, regex, group),
             Node::Call { code, args, .. } => self.call(*code, args),
-            Node::Array(items) => V::list(items.iter().map(|item| self.value(item)).collect()),
+            Node::Array(items) => {
+                self.makes_items(items.len());
+                V::list(items.iter().map(|item| self.value(item)).collect())
+            }
             Node::Object(fields) => {
+                self.makes_items(2 * fields.len());
                 V::Record(Rc::new(fields.iter().map(|(name, node)| (name.clone(), self.value(node))).collect()))
             }
             Node::And(_) | Node::Or(_) | Node::Not(_) | Node::Compare { .. } | Node::In { .. } => {
@@ -228,7 +225,10 @@ impl<'a> Run<'a> {
                 let list = self.value(&sides[1]);
                 self.is_in(&item, &list, *negated)
             }
-            Node::Like { text, pattern } => self.value(text).as_str().is_some_and(|s| pattern.matches(s)),
+            Node::Like { text, pattern } => {
+                let text = self.value(text);
+                text.as_str().is_some_and(|s| self.is_like(pattern, s))
+            }
             Node::Matches { text, regex } => self.value(text).as_str().is_some_and(|s| self.matches(regex, s)),
             Node::Quantifier { all: false, generators } => self.exists(generators),
             Node::Quantifier { all: true, generators } => self.for_all(generators, true),
@@ -242,7 +242,9 @@ impl<'a> Run<'a> {
             Node::Let { slot, parts } => {
                 let [value, body] = &**parts;
                 self.slots[*slot] = self.value(value);
-                self.truth(body)
+                let result = self.truth(body);
+                self.slots[*slot] = V::Null;
+                result
             }
             // An array is true if it has an item: the first one decides.
             _ if node.streams() => self.has_item(node),
@@ -262,29 +264,45 @@ impl<'a> Run<'a> {
             for (slot, node) in few.iter_mut().zip(args) {
                 *slot = self.value(node);
             }
-            return code(self, &few[..args.len()]);
+            return self.apply(code, &few[..args.len()]);
         }
+        self.makes_items(args.len());
         let many: Vec<V<'a>> = args.iter().map(|node| self.value(node)).collect();
-        code(self, &many)
+        self.apply(code, &many)
     }
 
-    /// Whether a text fits an expression; one that is given up counts as not fitting, and costs what it took.
-    pub(crate) fn matches(&mut self, regex: &Regex, text: &str) -> bool {
-        let fits = regex.is_match(text);
-        if fits.is_none() {
-            self.pay(MATCH_STEPS_MAX as u32);
+    /// Calls a function, which pays for the texts that it gets and for what it makes.
+    fn apply(&mut self, code: Plain, args: &[V<'a>]) -> V<'a> {
+        let given = args.iter().filter_map(V::as_str).map(str::len).sum();
+        if !self.pays_call(given) {
+            return V::Null;
         }
-        fits.unwrap_or(false)
+        let made = code(self, args);
+        self.makes(&made);
+        made
+    }
+
+    /// Whether a text fits an expression; one that is given up counts as not fitting.
+    pub(crate) fn matches(&mut self, regex: &Regex, text: &str) -> bool {
+        regex.is_match(text, self).unwrap_or(false)
+    }
+
+    /// Whether a text fits a pattern of `like`.
+    pub(crate) fn is_like(&mut self, pattern: &Like, text: &str) -> bool {
+        pattern.matches(text, &mut |steps| self.spend(steps))
     }
 
     fn regex_group(&mut self, text: &'a Node, regex: &Regex, group: &'a Node) -> V<'a> {
         let text = self.value(text);
         let (Some(text), V::Int(group)) = (text.as_str(), self.value(group)) else { return V::Null };
-        let part = usize::try_from(group).ok().and_then(|group| regex.group(text, group));
-        part.map_or(V::Null, |part| V::Own(SmolStr::new(part)))
+        let part = usize::try_from(group).ok().and_then(|group| regex.group(text, group, self));
+        let part = part.map_or(V::Null, |part| V::Own(SmolStr::new(part)));
+        self.makes(&part);
+        part
     }
 
     fn occurs(&mut self, time: &'a Node, window: &'a Window) -> bool {
+        self.spend(4);
         let Some(span) = self.span(window) else { return false };
         if time.streams() {
             return self.any_item(time, &mut |run, item| run.in_span(&item, span));
@@ -306,6 +324,16 @@ impl<'a> Run<'a> {
             (V::Now, _) => self.answer(span.holds_now(now)),
             (_, Some(ms)) => self.answer(span.holds(ms, now, self.flip)),
             _ => false,
+        }
+    }
+
+    fn as_time_value(&mut self, value: V<'a>) -> V<'a> {
+        match value.array_len() {
+            Some(len) if self.pay_each(len) && self.makes_items(len) => {
+                V::list(value.items().map(|item| as_time(&item)).collect())
+            }
+            Some(_) => V::Null,
+            None => as_time(&value),
         }
     }
 
@@ -336,18 +364,11 @@ impl<'a> Run<'a> {
     }
 }
 
-fn as_time_value(value: V<'_>) -> V<'_> {
-    match value.array_len() {
-        Some(_) => V::list(value.items().map(|item| as_time(&item)).collect()),
-        None => as_time(&value),
-    }
-}
-
 /// Text in ISO form as the date or instant it means; null for what is neither.
 pub(crate) fn as_time<'a>(value: &V<'a>) -> V<'a> {
     match value {
         V::Time(_) | V::Date(_) | V::Now => value.clone(),
-        _ => match value.as_str().and_then(|s| Some((s.len() == 10, Timestamp::parse_date_or_time(s)?))) {
+        _ => match value.as_str().and_then(|s| Some((s.len() == 10, read_instant(s)?))) {
             Some((true, day)) => V::Date(day.0),
             Some((false, instant)) => V::Time(instant.0),
             None => V::Null,

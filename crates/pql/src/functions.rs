@@ -22,7 +22,7 @@ use crate::diagnostic::Kind;
 use crate::eval::Run;
 use crate::node::Fold;
 use crate::value::V;
-use model::{SmolStr, Timestamp};
+use model::SmolStr;
 
 /// Code over evaluated arguments.
 pub(crate) type Plain = for<'a> fn(&mut Run<'a>, &[V<'a>]) -> V<'a>;
@@ -46,6 +46,8 @@ pub struct Function {
     pub(crate) clock: bool,
     /// It takes a month or day without the year.
     pub(crate) ignores_year: bool,
+    /// Which of its arguments it compares with each other.
+    pub(crate) compares: Compares,
     pub(crate) code: Code,
 }
 
@@ -112,8 +114,24 @@ pub enum Gives {
     Item,
     /// An array of anything.
     Array,
+    /// An array of the values of the first argument.
+    Values,
     /// What its arguments say.
     Depends,
+}
+
+/// Which arguments a function compares; those of types that are never equal are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Compares {
+    Nothing,
+    /// The first with each of the others, but for a flag.
+    Values,
+    /// The items of the one with those of the other.
+    Items,
+    /// The items of the first with the second.
+    ItemsWithValue,
+    /// The first with the items of the second.
+    ValueWithItems,
 }
 
 /// How a function is carried out.
@@ -199,7 +217,7 @@ pub(crate) fn by_another_name(name: &str) -> Option<&'static str> {
 /// What is wrong with a text literal where such a parameter stands.
 pub(crate) fn constant_fault(takes: Takes, text: &str) -> Option<(Kind, String)> {
     match takes {
-        Takes::Regex => pattern::Regex::new(text)
+        Takes::Regex => pattern::Regex::new(text, pattern::Use::Find)
             .err()
             .map(|message| (Kind::Regex, format!("this regular expression does not compile: {message}"))),
         Takes::DatePattern => {
@@ -213,7 +231,7 @@ pub(crate) fn constant_fault(takes: Takes, text: &str) -> Option<(Kind, String)>
             Kind::Constant,
             format!("there are no names of months for `{text}`; there are {}", locale::languages()),
         )),
-        Takes::Time if Timestamp::parse_date_or_time(text).is_none() => {
+        Takes::Time if crate::calendar::read_instant(text).is_none() => {
             Some((Kind::Type, "this string is not a date or time".into()))
         }
         _ => None,
@@ -221,25 +239,31 @@ pub(crate) fn constant_fault(takes: Takes, text: &str) -> Option<(Kind, String)>
 }
 
 /// `like` whose pattern is data: one that is no pattern fits nothing.
-pub(crate) fn like_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
-    let fits = |text: &str, pattern: &str| pattern::Like::new(pattern).is_ok_and(|like| like.matches(text));
+pub(crate) fn like_of_data<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    let mut fits = |text: &str, pattern: &str| {
+        run.pay_slow(pattern.len());
+        pattern::Like::new(pattern).is_ok_and(|like| run.is_like(&like, text))
+    };
     V::Bool(args[0].as_str().zip(args[1].as_str()).is_some_and(|(text, pattern)| fits(text, pattern)))
 }
 
 /// `matches` whose expression is data: one that does not compile matches nothing.
 pub(crate) fn matches_of_data<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
-    let mut fits =
-        |text: &str, regex: &str| pattern::Regex::of_data(regex).is_some_and(|regex| run.matches(&regex, text));
+    let mut fits = |text: &str, regex: &str| {
+        let regex = pattern::Regex::of_data(regex, pattern::Use::Test, run);
+        regex.is_some_and(|regex| run.matches(&regex, text))
+    };
     V::Bool(args[0].as_str().zip(args[1].as_str()).is_some_and(|(text, regex)| fits(text, regex)))
 }
 
 /// `regexGroup` whose expression is data.
-pub(crate) fn group_of_data<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+pub(crate) fn group_of_data<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
     let (Some(text), Some(regex), V::Int(group)) = (args[0].as_str(), args[1].as_str(), &args[2]) else {
         return V::Null;
     };
-    let (Some(regex), Ok(group)) = (pattern::Regex::of_data(regex), usize::try_from(*group)) else { return V::Null };
-    regex.group(text, group).map_or(V::Null, |part| V::Own(SmolStr::new(part)))
+    let regex = pattern::Regex::of_data(regex, pattern::Use::Find, run);
+    let (Some(regex), Ok(group)) = (regex, usize::try_from(*group)) else { return V::Null };
+    regex.group(text, group, run).map_or(V::Null, |part| V::Own(SmolStr::new(part)))
 }
 
 impl Function {
@@ -258,6 +282,7 @@ impl Function {
             examples: &[],
             clock: false,
             ignores_year: false,
+            compares: Compares::Nothing,
             code,
         }
     }

@@ -5,9 +5,11 @@
 //! written reads as the same tree. Always: reading is bounded by the limits of `ast`, whatever the document;
 //! what is read can also be printed and parsed, and its places are those of the printed text.
 
+mod document;
 mod read;
 mod write;
 
+pub use document::document;
 pub use read::from_json;
 pub use write::to_json;
 

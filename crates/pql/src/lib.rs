@@ -35,7 +35,7 @@ mod value;
 pub use advice::warnings;
 pub use ast::Ast;
 pub use diagnostic::{Diagnostic, Diagnostics, Kind};
-pub use eval::WORK_MAX;
+pub use eval::{MADE_BYTES_MAX, WORK_MAX};
 pub use explain::{Cost, Explanation, explain};
 pub use functions::pattern::stopped as matches_stopped;
 pub use json::{from_json, to_json};

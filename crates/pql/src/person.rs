@@ -2,6 +2,7 @@
 //!
 //! In: one JSON object, as profiles are exported. Out: what a `World` is made of. Always: events are in order.
 
+use crate::calendar::read_instant;
 use crate::query::World;
 use crate::value::EventView;
 use model::{SmolStr, Timestamp, Value};
@@ -50,7 +51,7 @@ fn view(at: usize, mut event: Value) -> Result<EventView, String> {
         return Err(format!("/xEvent/{at}: an event is an object"));
     }
     // Of another type they are as if they were not there (pql.md §8.13).
-    let timestamp = event.take("timestamp").as_str().and_then(Timestamp::parse_date_or_time);
+    let timestamp = event.take("timestamp").as_str().and_then(read_instant);
     let timestamp = timestamp.unwrap_or(EventView::UNTIMED);
     let id = event.take("_id").as_str().map(SmolStr::new).unwrap_or_default();
     Ok(EventView { timestamp, id, body: event })

@@ -2,7 +2,7 @@
 
 use crate::compile as compiler;
 use crate::diagnostic::{Diagnostic, Diagnostics, Kind};
-use crate::eval::Run;
+use crate::eval::{MADE_BYTES_MAX, Run};
 use crate::incremental::Split;
 use crate::method::{Method, Methods, Reads};
 use crate::node::Node;
@@ -63,17 +63,21 @@ pub struct Outcome {
     pub value: Value,
     /// The first millisecond after `now` at which it could differ with nothing but time passing.
     pub flips_at: Option<Timestamp>,
-    /// The evaluation was cut off after [`WORK_MAX`](crate::WORK_MAX) items: the value is null and tells nothing.
+    /// The evaluation was cut off after [`WORK_MAX`](crate::WORK_MAX) items or
+    /// [`MADE_BYTES_MAX`](crate::MADE_BYTES_MAX) bytes: the value is null and tells nothing.
     pub exhausted: bool,
 }
 
 impl Outcome {
-    pub(crate) fn of(run: &Run<'_>, value: impl FnOnce() -> Value) -> Outcome {
-        if run.is_exhausted() {
-            EXHAUSTED.fetch_add(1, Ordering::Relaxed);
-            return Outcome { value: Value::Null, flips_at: None, exhausted: true };
+    pub(crate) fn of(run: &Run<'_>, value: &V<'_>, now: Timestamp) -> Outcome {
+        let owned = if run.is_exhausted() { None } else { value.to_value(now.0, MADE_BYTES_MAX) };
+        match owned {
+            Some(value) => Outcome { value, flips_at: run.flips_at(), exhausted: false },
+            None => {
+                EXHAUSTED.fetch_add(1, Ordering::Relaxed);
+                Outcome { value: Value::Null, flips_at: None, exhausted: true }
+            }
         }
-        Outcome { value: value(), flips_at: run.flips_at(), exhausted: false }
     }
 }
 
@@ -84,7 +88,8 @@ pub struct Truth {
     pub holds: bool,
     /// The first millisecond after `now` at which that could differ with nothing but time passing.
     pub flips_at: Option<Timestamp>,
-    /// A condition was cut off after [`WORK_MAX`](crate::WORK_MAX) items.
+    /// A condition was cut off after [`WORK_MAX`](crate::WORK_MAX) items or
+    /// [`MADE_BYTES_MAX`](crate::MADE_BYTES_MAX) bytes.
     pub exhausted: bool,
 }
 
@@ -192,7 +197,7 @@ impl Query {
             root => run.value(root),
         };
         let value = run.settle(value);
-        Outcome::of(&run, || value.to_value(world.now.0))
+        Outcome::of(&run, &value, world.now)
     }
 
     /// Its truth: an array is true if it has an item, null is false.

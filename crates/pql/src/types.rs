@@ -155,8 +155,10 @@ pub(crate) fn incomparable(op: Comparison, left: &Ty, right: &Ty) -> Option<Stri
         other => other.clone(),
     };
     if left.class() == Class::Array && right.class() == Class::Array {
-        let message = || format!("two arrays are compared with `=` and `!=`, not with `{}`", op.text());
-        return (!op.is_equality()).then(message);
+        if !op.is_equality() {
+            return Some(format!("two arrays are compared with `=` and `!=`, not with `{}`", op.text()));
+        }
+        return unlike_items(left, right);
     }
     let (left, right) = (scalar(left), scalar(right));
     let (a, b) = (left.class(), right.class());
@@ -171,6 +173,26 @@ pub(crate) fn incomparable(op: Comparison, left: &Ty, right: &Ty) -> Option<Stri
     let ordered = op.is_equality() || !(unordered(a) || unordered(b));
     let which = if unordered(a) { left } else { right };
     (!ordered).then(|| format!("{} has no order: `{}` does not apply", which.describe(), op.text()))
+}
+
+/// Why the items of two arrays can not be equal; `None` if they can.
+pub(crate) fn unlike_items(left: &Ty, right: &Ty) -> Option<String> {
+    let (left, right) = (Ty::Of(left.item()), Ty::Of(right.item()));
+    let arrays = [left.class(), right.class()].iter().filter(|class| **class == Class::Array).count();
+    let unlike = if arrays == 1 { None } else { incomparable(Comparison::Equal, &left, &right) };
+    unlike.map(|why| format!("the items have no type in common: {why}"))
+}
+
+/// Why two expressions can not be the branches of an `if`; `None` if they can (pql.md §11.5). Where truth is asked for,
+/// an array stands for a Boolean, and text can stand for an instant.
+pub(crate) fn unlike_branches(then: &Ty, otherwise: &Ty) -> Option<String> {
+    use Class::{Any, Array, Boolean, Text, Time};
+    let (a, b) = (then.class(), otherwise.class());
+    let stands_for = |a, b| matches!((a, b), (Any, _) | (Array, Boolean) | (Text, Time));
+    let alike = a == b || stands_for(a, b) || stands_for(b, a);
+    let message =
+        || format!("both branches have one type: this is {}, the other {}", otherwise.describe(), then.describe());
+    (!alike).then(message)
 }
 
 /// The profile type with what every profile has, and the event type with what every event has.

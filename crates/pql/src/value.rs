@@ -155,40 +155,78 @@ impl<'a> V<'a> {
         matches!(self, V::Bool(true)) || self.array_len().is_some_and(|n| n > 0)
     }
 
-    /// The value as an owned document; `now` is what `Now` stands for.
-    pub(crate) fn to_value(&self, now: i64) -> Value {
-        match self {
+    /// The value as an owned document; `now` is what `Now` stands for. `None`: it would take more than so many bytes,
+    /// for what shares its parts here repeats them there.
+    pub(crate) fn to_value(&self, now: i64, bytes_max: usize) -> Option<Value> {
+        let mut left = bytes_max;
+        self.owned(now, &mut left)
+    }
+
+    fn owned(&self, now: i64, left: &mut usize) -> Option<Value> {
+        take(left, size_of::<Value>())?;
+        Some(match self {
             V::Null => Value::Null,
             V::Bool(b) => Value::Bool(*b),
             V::Int(n) => Value::Int(*n),
             V::Double(n) => Value::Double(*n),
-            V::Str(s) => Value::Str(SmolStr::new(s)),
-            V::Own(s) => Value::Str(s.clone()),
+            V::Str(s) => {
+                take(left, s.len())?;
+                Value::Str(SmolStr::new(s))
+            }
+            V::Own(s) => {
+                // It is shared here, but not where it is printed.
+                take(left, s.len())?;
+                Value::Str(s.clone())
+            }
             V::Time(ms) => Value::Str(SmolStr::from(Timestamp(*ms).to_string())),
             V::Now => Value::Str(SmolStr::from(Timestamp(now).to_string())),
             V::Date(ms) => Value::Str(date_text(*ms)),
-            V::Items(items) => Value::Array(items.to_vec()),
-            V::Fields(fields) => Value::Object(fields.to_vec()),
-            V::Event(event) => event_value(event),
-            V::Events(events) => Value::Array(events.iter().map(event_value).collect()),
-            V::Profile(profile) => (*profile).clone(),
-            V::List(list) => Value::Array(list.items.iter().map(|v| v.to_value(now)).collect()),
-            V::Record(fields) => {
-                Value::Object(fields.iter().map(|(name, v)| (name.clone(), v.to_value(now))).collect())
+            V::Items(items) => {
+                Value::Array(items.iter().map(|item| V::of(item).owned(now, left)).collect::<Option<_>>()?)
             }
-            V::Groups(groups) => Value::Array(groups.iter().map(|(_, items)| items.to_value(now)).collect()),
-        }
+            V::Fields(fields) => stored(fields.iter(), left)?,
+            V::Event(event) => event_value(event, left)?,
+            V::Events(events) => Value::Array(events.iter().map(|e| event_value(e, left)).collect::<Option<_>>()?),
+            V::Profile(profile) => V::of(profile).owned(now, left)?,
+            V::List(list) => Value::Array(list.items.iter().map(|v| v.owned(now, left)).collect::<Option<_>>()?),
+            V::Record(fields) => {
+                let field = |(name, v): &(SmolStr, V<'a>)| {
+                    take(left, size_of::<Name>() + name.len())?;
+                    Some((name.clone(), v.owned(now, left)?))
+                };
+                Value::Object(fields.iter().map(field).collect::<Option<_>>()?)
+            }
+            V::Groups(groups) => Value::Array(groups.iter().map(|(_, v)| v.owned(now, left)).collect::<Option<_>>()?),
+        })
     }
 }
 
-fn event_value(event: &EventView) -> Value {
+fn take(left: &mut usize, bytes: usize) -> Option<()> {
+    *left = left.checked_sub(bytes)?;
+    Some(())
+}
+
+/// A stored object, null fields with it.
+fn stored<'f>(fields: impl IntoIterator<Item = &'f (Name, Value)>, left: &mut usize) -> Option<Value> {
+    let field = |(name, v): &(Name, Value)| {
+        take(left, size_of::<Name>() + name.len())?;
+        Some((name.clone(), V::of(v).owned(0, left)?))
+    };
+    Some(Value::Object(fields.into_iter().map(field).collect::<Option<_>>()?))
+}
+
+fn event_value(event: &EventView, left: &mut usize) -> Option<Value> {
     let own = [("_id", V::id_of(event)), ("timestamp", V::time_of(event))].map(|(n, v)| (SmolStr::new_static(n), v));
-    let mut fields: Vec<_> =
-        own.into_iter().filter(|(_, v)| !v.is_null()).map(|(name, v)| (name, v.to_value(0))).collect();
-    if let Value::Object(body) = &event.body {
-        fields.extend(body.iter().filter(|(name, _)| name != "_id" && name != "timestamp").cloned());
+    let mut fields = Vec::new();
+    for (name, v) in own.into_iter().filter(|(_, v)| !v.is_null()) {
+        fields.push((name, v.owned(0, left)?));
     }
-    Value::Object(fields)
+    let body = event.body.as_object().unwrap_or(&[]);
+    let others = body.iter().filter(|(name, _)| name != "_id" && name != "timestamp");
+    if let Value::Object(others) = stored(others, left)? {
+        fields.extend(others);
+    }
+    Some(Value::Object(fields))
 }
 
 /// `2026-03-18`

@@ -40,3 +40,63 @@ fn small_histories_are_fast() {
     let limit = std::env::var("PQL_NS_MAX").ok().and_then(|ns| ns.parse().ok()).unwrap_or(30_000);
     assert!(times.iter().all(|(ns, _)| *ns < limit), "ns per evaluation: {times:#?}");
 }
+
+/// Texts of 16 bytes, doubled so often.
+fn doubled(times: usize) -> String {
+    let steps: String = (0..times).map(|n| format!("let a{} = concat(a{n}, a{n}) in ", n + 1)).collect();
+    format!("let a0 = \"aaaaaaaaaaaaaaaa\" in {steps}")
+}
+
+#[test]
+#[ignore = "timing"]
+fn what_is_cut_off_ends_soon() {
+    let event = |n: i64| EventView {
+        timestamp: Timestamp(n),
+        id: SmolStr::new(n.to_string()),
+        body: Value::from_json(format!(r#"{{"n":{n},"t":"{}","o":{{"a":[1,2,3]}}}}"#, "ab".repeat(20)).as_bytes())
+            .expect("JSON"),
+    };
+    let events: Vec<EventView> = (0..2_000).map(event).collect();
+    let wide: String = (0..5_000).map(|n| format!("\"k{n}\":{n},")).collect();
+    let profile =
+        Value::from_json(format!("{{\"w\":{{{wide}\"z\":1}},\"v\":{{{wide}\"z\":1}}}}").as_bytes()).expect("JSON");
+    let world = World { profile: &profile, events: &events, is_member: &|_| false, now: Timestamp(10_000) };
+    let (large, long, pairs) = (doubled(19), doubled(8), "exists A from xEvent, B from xEvent where ");
+    let many = vec!["A.n + B.n = 0 - 1"; 80].join(" or ");
+    let mut times = Vec::new();
+    for text in [
+        format!("{large}xEvent.map((A) => concat(a19, A._id)).distinct().count() > 0"),
+        format!("{large}{pairs}md5(a19) = \"x\""),
+        format!("{large}{pairs}sha256(a19) = \"x\""),
+        format!("{large}{pairs}a19.upperCase() = \"x\""),
+        format!("{large}{pairs}a19.replace(\"a\", \"b\") = \"x\""),
+        format!("{large}{pairs}urlEncode(a19) = \"x\""),
+        format!("{large}{pairs}a19.split(\"a\").count() = 5"),
+        format!("{large}{pairs}a19 like concat(a19, \"b%\")"),
+        format!("{large}{pairs}a19 like \"%aaaaaaaaaaaaaaaaaab%\""),
+        format!("{large}{pairs}a19.contains(\"ab\", false)"),
+        format!("{large}{pairs}a19 > a19"),
+        format!("{large}{pairs}a19.matches(\"(a|b)*a(a|b){{20}}c\")"),
+        format!("{large}{pairs}a19.matches(\"(?=a)b\")"),
+        format!("{large}{pairs}a19.replaceAll(\"(?<=a)b|aa\", \"c\") = \"x\""),
+        format!("{large}xEvent.topN(a19, 1).count() > 5"),
+        format!("{large}xEvent.max(a19) = \"x\""),
+        format!("{long}{pairs}a8.matches(\"^(a*)*\\\\1!$\")"),
+        format!("{pairs}A.t.matches(\"^(?=.*b)(a|b)*c\")"),
+        format!("{pairs}A.t.matches(\"(a|b)*a(a|b){{10}}c\")"),
+        format!("{pairs}A.t.matches(concat(A._id, B._id))"),
+        format!("{pairs}$1.w != $1.v"),
+        format!("{pairs}$1.w.z = 2"),
+        format!("{pairs}$1.w.keys().count() = 2"),
+        format!("{pairs}({many})"),
+        format!("{pairs}A.t.split(\"a\").map(upperCase).distinct().count() = 7"),
+        "xEvent.map((A) => xEvent)".to_owned(),
+    ] {
+        let query = pql::compile(&text, &Schema::untyped()).unwrap_or_else(|faults| panic!("{}", faults.render(&text)));
+        let begin = Instant::now();
+        let exhausted = query.eval(&world).exhausted;
+        times.push((begin.elapsed().as_millis(), exhausted, text.split(" in ").last().unwrap_or_default().to_owned()));
+    }
+    let limit = std::env::var("PQL_MS_MAX").ok().and_then(|ms| ms.parse().ok()).unwrap_or(5_000);
+    assert!(times.iter().all(|(ms, _, _)| *ms < limit), "ms per evaluation: {times:#?}");
+}

@@ -43,6 +43,8 @@ fn sample_queries() {
             "threshold threshold",
         ),
         (r#"inSegment("a") and not inSegment("b")"#, "expression expression"),
+        (r#"xEvent.max(n.lowerCase()) = "b""#, "threshold"),
+        (r#"xEvent.max(n.replace("a", "aaaaaaaa").replace("a", "aaaaaaaa")) = "b""#, "whole"),
         (r#"xEvent[eventType = "a"].topN(timestamp, 3).average(n) > 80"#, "whole"),
         (
             r#"xEvent.timestamp.min() occurs before date(2024,1,1) and xEvent[timestamp occurs this year]"#,

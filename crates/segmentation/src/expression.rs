@@ -101,8 +101,8 @@ pub(crate) fn text_of_json(field: &str, value: &Json) -> Result<String, Error> {
     };
     let tree = match value {
         Json::String(text) => {
-            let read = serde_json::from_str::<Json>(text);
-            let tree = read.map_err(|e| Error::field(field, format_args!("is not valid JSON: {e}")))?;
+            let tree =
+                pql::json::document(text).map_err(|e| Error::field(field, format_args!("is not valid JSON: {e}")))?;
             pql::from_json(&tree)
         }
         value => pql::from_json(value),

@@ -32,6 +32,14 @@ impl Behavior {
             _ => None,
         }
     }
+
+    /// The behaviour of data of a class; those that are not known are of records.
+    fn of_class(id: &str) -> Behavior {
+        match id {
+            "https://ns.adobe.com/xdm/context/experienceevent" => Behavior::TimeSeries,
+            _ => Behavior::Record,
+        }
+    }
 }
 
 /// A compiled schema.
@@ -143,12 +151,13 @@ pub struct SchemaError {
 
 impl Schema {
     /// Compiles a flat document. The class is `meta:class`, else the document itself (a class can be
-    /// compiled alone); the behaviour is the one that `meta:extends` names, else record.
+    /// compiled alone); the behaviour is the one that `meta:extends` names, else that of the class, else record.
     pub fn from_json(flat: &Json) -> Result<Schema, SchemaError> {
         let text = |key: &str| flat.get(key).and_then(Json::as_str);
         let id = text("$id").unwrap_or_default();
         let extends = flat.get("meta:extends").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
-        let behavior = extends.filter_map(Behavior::parse).next().unwrap_or(Behavior::Record);
+        let class = text("meta:class").unwrap_or(id);
+        let behavior = extends.filter_map(Behavior::parse).next().unwrap_or_else(|| Behavior::of_class(class));
         let mut root = compile(flat, "")?;
         match &mut root.kind {
             Kind::Object { open, .. } => *open = behavior == Behavior::Adhoc,
@@ -159,7 +168,7 @@ impl Schema {
                 return Err(SchemaError { pointer: "/type".into(), message: "a schema must be of type object".into() });
             }
         }
-        Ok(Schema { id: id.into(), class: text("meta:class").unwrap_or(id).into(), behavior, root })
+        Ok(Schema { id: id.into(), class: class.into(), behavior, root })
     }
 
     /// The node at a path of names; arrays are looked through.

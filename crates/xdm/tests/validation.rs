@@ -2,7 +2,7 @@
 
 use model::Value;
 use serde_json::{Value as Json, json};
-use xdm::{Schema, validate};
+use xdm::{Behavior, Schema, validate};
 
 fn schema() -> Schema {
     Schema::from_json(&json!({
@@ -67,4 +67,29 @@ fn validation_stops_after_five() {
     let found =
         validate(&schema(), &Value::from(&json!({"id": "abc", "a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1})));
     assert_eq!(found.len(), xdm::VIOLATIONS_MAX);
+}
+
+#[test]
+fn events_are_known_by_their_class() {
+    for (class, extends, behavior) in [
+        ("https://ns.adobe.com/xdm/context/experienceevent", None, Behavior::TimeSeries),
+        ("https://ns.adobe.com/xdm/context/profile", None, Behavior::Record),
+        ("https://ns.adobe.com/acme/classes/1", None, Behavior::Record),
+        (
+            "https://ns.adobe.com/acme/classes/1",
+            Some("https://ns.adobe.com/xdm/data/time-series"),
+            Behavior::TimeSeries,
+        ),
+        (
+            "https://ns.adobe.com/xdm/context/experienceevent",
+            Some("https://ns.adobe.com/xdm/data/adhoc"),
+            Behavior::Adhoc,
+        ),
+    ] {
+        let mut document = json!({"$id": "https://ns.adobe.com/acme/schemas/1", "meta:class": class, "type": "object"});
+        if let Some(extends) = extends {
+            document["meta:extends"] = json!([extends]);
+        }
+        assert_eq!(Schema::from_json(&document).expect("compiles").behavior, behavior, "{class} {extends:?}");
+    }
 }

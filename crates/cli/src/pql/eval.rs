@@ -1,6 +1,6 @@
 //! `rivermouth pql eval`: one query over one profile, or one case per line.
 
-use super::{query, read, schema};
+use super::{MARK, query, read, schema};
 use crate::output;
 use clap::ArgMatches;
 use clock::Clock;
@@ -50,10 +50,14 @@ fn lines(m: &ArgMatches, schema: &Schema, now: Timestamp) -> Result<(), String> 
     let mut input = BufReader::new(source);
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut line = Vec::new();
+    let mut first = true;
     loop {
         line.clear();
         if input.read_until(b'\n', &mut line).map_err(|e| format!("cannot read {path}: {e}"))? == 0 {
             break;
+        }
+        if std::mem::take(&mut first) {
+            line = unmarked(&line).to_vec();
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
@@ -69,6 +73,11 @@ fn lines(m: &ArgMatches, schema: &Schema, now: Timestamp) -> Result<(), String> 
     }
     let _ = out.flush();
     Ok(())
+}
+
+/// The first line without the mark that may stand before it.
+pub(super) fn unmarked(line: &[u8]) -> &[u8] {
+    line.strip_prefix(MARK.encode_utf8(&mut [0; 4]).as_bytes()).unwrap_or(line)
 }
 
 /// What one case gives, as an object.
@@ -90,7 +99,11 @@ pub(super) fn answer(line: &[u8], schema: &Schema, now: Timestamp) -> Json {
 
 /// Why a query has no value over a profile that it could be compiled for.
 fn too_much() -> String {
-    format!("the evaluation was cut off after {} items: the query joins too many with each other", pql::WORK_MAX)
+    format!(
+        "the evaluation was cut off after {} items or {} MiB of text and arrays: the query joins or makes too many",
+        pql::WORK_MAX,
+        pql::MADE_BYTES_MAX >> 20
+    )
 }
 
 /// What a case can come to.

@@ -101,10 +101,13 @@ pub(crate) fn run(m: &ArgMatches) -> Result<(), String> {
     }
 }
 
+/// What some editors write at the start of a file in UTF-8; it is no part of the text.
+const MARK: char = '\u{FEFF}';
+
 fn query(m: &ArgMatches) -> Result<String, String> {
     match (m.get_one::<String>("expr"), m.get_one::<String>("file")) {
         (Some(text), _) => Ok(text.clone()),
-        (None, Some(path)) => read(path),
+        (None, Some(path)) => read(path).map(|text| text.strip_prefix(MARK).unwrap_or(&text).to_owned()),
         (None, None) => Err("a query is needed: give EXPR or --file".into()),
     }
 }

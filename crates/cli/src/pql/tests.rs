@@ -58,6 +58,24 @@ const SCHEMAS: &str = r#"[
      "properties":{"eventType":{"type":"string"}}}]"#;
 
 #[test]
+fn schemas_of_events_are_known_by_their_class() {
+    let schema = schema_of(
+        r#"{"type":"object","meta:class":"https://ns.adobe.com/xdm/context/experienceevent",
+            "properties":{"total":{"type":"number"}}}"#,
+    );
+    let refused = checked("xEvent[total = \"x\"]", &schema.expect("a schema"), true);
+    assert!(refused.is_err_and(|faults| faults.contains("can not be compared")));
+}
+
+#[test]
+fn a_mark_before_the_first_line_is_no_part_of_it() {
+    let line = "\u{FEFF}{\"id\":1,\"expr\":\"2\"}";
+    let answer = eval::answer(eval::unmarked(line.as_bytes()), &Schema::untyped(), now());
+    assert_eq!(answer.to_string(), r#"{"id":1,"value":2}"#);
+    assert_eq!(eval::unmarked(b"{}"), b"{}");
+}
+
+#[test]
 fn what_people_read() {
     let schema = schema_of(SCHEMAS).expect("schemas");
     let mut pages = String::new();
@@ -116,6 +134,9 @@ fn the_commands_do_what_they_say() {
     let path = file.to_str().expect("a path");
     std::fs::write(&file, "a=1 and b=2").expect("written");
     assert!(run(&["check", "--file", path]).is_ok());
+    let marked = directory.path().join("marked.pql");
+    std::fs::write(&marked, "\u{FEFF}a = 1\n").expect("written");
+    run(&["check", "--file", marked.to_str().expect("a path")]).expect("a mark is no part of the text");
     assert!(run(&["check", "a ="]).expect_err("a fault").contains("line 1, column 4"));
     assert!(run(&["check", "--audience", "1 + 1"]).expect_err("a fault").contains("a segment is true or false"));
     assert!(run(&["fmt", "--check", "--file", path]).expect_err("not formatted").contains("a = 1 and b = 2"));

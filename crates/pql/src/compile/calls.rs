@@ -1,13 +1,13 @@
 //! Calls of functions: arguments, and the forms that are built here (pql.md §9–§11).
 
 use super::{Compiler, FAULTY, Typed};
-use crate::ast::{Expr, ExprKind, Ident};
+use crate::ast::{Comparison, Expr, ExprKind, Ident};
 use crate::check::{takes, wanted};
 use crate::compile::scope::Bound;
 use crate::diagnostic::Kind;
-use crate::functions::{self, Code, Form, Function, Gives, pattern};
+use crate::functions::{self, Code, Compares, Form, Function, Gives, pattern};
 use crate::node::{Each, Fold, MapGroups, Node};
-use crate::types::{self, Class, Ty};
+use crate::types::{self, Class, Ty, incomparable};
 use model::Type;
 use std::ops::Range;
 
@@ -65,7 +65,8 @@ impl Compiler {
     }
 
     fn plain(&mut self, function: &Function, code: functions::Plain, args: &[Expr], span: &Range<usize>) -> Typed {
-        let lowered: Vec<Typed> = args.iter().enumerate().map(|(i, arg)| self.argument(function, i, arg)).collect();
+        let mut lowered: Vec<Typed> = args.iter().enumerate().map(|(i, arg)| self.argument(function, i, arg)).collect();
+        self.compared(function, &mut lowered, args);
         let first = lowered.first().map_or(Ty::ANY, |(_, ty)| ty.clone());
         let (nodes, _): (Vec<Node>, Vec<Ty>) = lowered.into_iter().unzip();
         self.time |= function.clock;
@@ -74,6 +75,47 @@ impl Compiler {
             return self.date(nodes, code, span);
         }
         (Node::Call { name: function.name, code, args: nodes.into() }, result(function.result, &first))
+    }
+
+    /// Refuses arguments that a function compares with each other, and that are never equal.
+    fn compared(&mut self, function: &Function, lowered: &mut [Typed], args: &[Expr]) {
+        let Some(((first, first_ty), others)) = lowered.split_first_mut() else { return };
+        let Some((first_arg, other_args)) = args.split_first() else { return };
+        // The last of more is the flag for case.
+        let flag = match others {
+            [_, .., (_, last)] => last.class() == Class::Boolean,
+            _ => false,
+        };
+        let values = others.len() - usize::from(flag);
+        match function.compares {
+            Compares::Nothing => {}
+            Compares::Values => {
+                for ((node, ty), arg) in others.iter_mut().zip(other_args).take(values) {
+                    if let Some(message) = incomparable(Comparison::Equal, first_ty, ty) {
+                        self.fault(Kind::Type, &arg.span, message);
+                    }
+                    self.time_literals((first, first_ty, first_arg), (node, ty, arg));
+                }
+            }
+            Compares::Items => {
+                if let ([(node, ty)], [arg]) = (others, other_args) {
+                    if let Some(message) = types::unlike_items(first_ty, ty) {
+                        self.fault(Kind::Type, &arg.span, message);
+                    }
+                    self.time_literals((first, first_ty, first_arg), (node, ty, arg));
+                }
+            }
+            Compares::ItemsWithValue => {
+                if let ([(node, ty)], [arg]) = (others, other_args) {
+                    self.can_hold((first, first_ty, first_arg), (node, ty, arg));
+                }
+            }
+            Compares::ValueWithItems => {
+                if let ([(node, ty)], [arg]) = (others, other_args) {
+                    self.can_hold((node, ty, arg), (first, first_ty, first_arg));
+                }
+            }
+        }
     }
 
     /// A constant day is made here, or refused.
@@ -97,6 +139,9 @@ impl Compiler {
                 let condition = self.condition(&args[0]);
                 let (then, then_ty) = self.lower(&args[1]);
                 let (otherwise, other_ty) = self.lower(&args[2]);
+                if let Some(message) = types::unlike_branches(&then_ty, &other_ty) {
+                    self.fault(Kind::Type, &args[2].span, message);
+                }
                 (Node::If(Box::new([condition, then, otherwise])), then_ty.or(&other_ty))
             }
             Form::Map => self.map(args),
@@ -200,7 +245,14 @@ impl Compiler {
             _ => None,
         };
         let Some((k, g, args)) = entry else {
-            let fault = self.fault(Kind::Arity, &arg.span, "groups are mapped by a lambda of key and items");
+            let fault = match &arg.kind {
+                // The rest is as it must be.
+                ExprKind::Lambda { params, body } if params.len() == 2 => {
+                    let message = "a lambda over groups gives `mapEntry(key, value)`";
+                    self.fault(Kind::Type, &body.span, message)
+                }
+                _ => self.fault(Kind::Arity, &arg.span, "groups are mapped by a lambda of key and items"),
+            };
             fault.hint = Some("write `.map((K, G) => mapEntry(K, …))`".into());
             return FAULTY;
         };
@@ -253,7 +305,10 @@ impl Compiler {
             None => Node::Int(1),
         };
         let regex = match &args[1].kind {
-            ExprKind::Text(literal) => pattern::Regex::new(literal).ok().map(Box::new),
+            ExprKind::Text(literal) => {
+                let of = if form == Form::Matches { pattern::Use::Test } else { pattern::Use::Find };
+                pattern::Regex::new(literal, of).ok().map(Box::new)
+            }
             _ => None,
         };
         match (regex, form) {
@@ -286,6 +341,10 @@ fn result(gives: Gives, first: &Ty) -> Ty {
             other => Ty::Of(other.item()),
         },
         Gives::Array => Ty::array(Type::Any),
+        Gives::Values => match first {
+            Ty::Of(Type::Map(value)) => Ty::array((**value).clone()),
+            _ => Ty::array(Type::Any),
+        },
         Gives::Depends => Ty::ANY,
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! Items flow one by one from `each` to their consumer; an array is made only where one is the result.
 //! A consumer that has seen enough stops the flow, so `exists` reads no further than it must. Every item is paid for
-//! where it enters a flow.
+//! where it enters a flow. A consumer that keeps items says so (`retain`), and the variable of a loop ends with it.
 
-use super::{Run, as_time, fields, keys};
+use super::{Run, as_time, field_count, keys};
 use crate::exact_sum::ExactSum;
 use crate::node::{Each, Fold, Generator, MapGroups, Node};
 use crate::value::{V, date_text, sort_order};
-use model::{SmolStr, Timestamp};
+use model::{SmolStr, Timestamp, Value};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -23,32 +23,64 @@ impl<'a> Run<'a> {
     /// Gives every item of an array node to `sink`; nothing where the node is no array.
     pub(crate) fn each(&mut self, node: &'a Node, sink: Sink<'_, 'a>) -> Flow {
         match node {
-            Node::Filter(each) => self.each(&each.source, &mut |run, item| {
-                run.slots[each.slot] = item.clone();
-                if run.truth(&each.body) { sink(run, item) } else { Flow::Continue(()) }
-            }),
-            Node::Map(each) => self.each(&each.source, &mut |run, item| {
-                run.slots[each.slot] = item;
-                let value = run.value(&each.body);
-                sink(run, value)
-            }),
-            Node::MapNamed { each, name } => self.each(&each.source, &mut |run, item| {
-                let own = run.field(&item, name);
-                run.slots[each.slot] = item;
-                let value = if own.is_null() { run.value(&each.body) } else { own };
-                sink(run, value)
-            }),
+            Node::Filter(each) => {
+                let flow = self.each(&each.source, &mut |run, item| {
+                    run.slots[each.slot] = item.clone();
+                    if run.truth(&each.body) { sink(run, item) } else { Flow::Continue(()) }
+                });
+                self.slots[each.slot] = V::Null;
+                flow
+            }
+            Node::Map(each) => {
+                let flow = self.each(&each.source, &mut |run, item| {
+                    run.slots[each.slot] = item;
+                    let value = run.value(&each.body);
+                    sink(run, value)
+                });
+                self.slots[each.slot] = V::Null;
+                flow
+            }
+            Node::MapNamed { each, name } => {
+                let flow = self.each(&each.source, &mut |run, item| {
+                    let own = run.field(&item, name);
+                    run.slots[each.slot] = item;
+                    let value = if own.is_null() { run.value(&each.body) } else { own };
+                    sink(run, value)
+                });
+                self.slots[each.slot] = V::Null;
+                flow
+            }
             Node::Field { of, path } if of.streams() => self.each(of, &mut |run, item| run.project(&item, path, sink)),
             Node::AsTime(of) if of.streams() => self.each(of, &mut |run, item| sink(run, as_time(&item))),
             _ => {
                 let whole = self.value(node);
-                for item in whole.items() {
-                    self.flow()?;
-                    sink(self, item)?;
-                }
-                Flow::Continue(())
+                self.each_of(&whole, sink)
             }
         }
+    }
+
+    /// The same of a value.
+    fn each_of(&mut self, whole: &V<'a>, sink: Sink<'_, 'a>) -> Flow {
+        for item in whole.items() {
+            self.flow()?;
+            let mark = self.mark();
+            sink(self, item)?;
+            self.release(&mark);
+        }
+        Flow::Continue(())
+    }
+
+    /// Takes items into an array.
+    fn gather(&mut self, flow: impl FnOnce(&mut Run<'a>, Sink<'_, 'a>) -> Flow) -> V<'a> {
+        let mut items = Vec::new();
+        let mark = self.mark();
+        let _ = flow(self, &mut |run, item| {
+            items.push(item);
+            run.retain();
+            if run.makes_items(1) { Flow::Continue(()) } else { Flow::Break(()) }
+        });
+        self.retained(&mark);
+        V::list(items)
     }
 
     /// Pays for one item.
@@ -65,35 +97,19 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn collect(&mut self, node: &'a Node) -> V<'a> {
-        let mut items = Vec::new();
-        // The sink never breaks, so the flow has nothing to say.
-        let _ = self.each(node, &mut |_, item| {
-            items.push(item);
-            Flow::Continue(())
-        });
-        V::list(items)
+        self.gather(|run, sink| run.each(node, sink))
     }
 
-    /// A filter over null is null, not empty (pql.md §8.9); the source is evaluated once.
+    /// A filter takes items as every consumer does: null is an array without any (pql.md §8.9).
     pub(super) fn filter_value(&mut self, each: &'a Each) -> V<'a> {
-        let whole = match &each.source {
-            Node::Filter(inner) => self.filter_value(inner),
-            source => self.value(source),
-        };
-        if whole.array_len().is_none() {
-            return V::Null;
-        }
-        let mut kept = Vec::new();
-        for item in whole.items() {
-            if !self.pay(1) {
-                break;
-            }
-            self.slots[each.slot] = item.clone();
-            if self.truth(&each.body) {
-                kept.push(item);
-            }
-        }
-        V::list(kept)
+        self.gather(|run, sink| {
+            let flow = run.each(&each.source, &mut |run, item| {
+                run.slots[each.slot] = item.clone();
+                if run.truth(&each.body) { sink(run, item) } else { Flow::Continue(()) }
+            });
+            run.slots[each.slot] = V::Null;
+            flow
+        })
     }
 
     pub(super) fn field_value(&mut self, of: &'a Node, path: &'a [SmolStr]) -> V<'a> {
@@ -105,46 +121,48 @@ impl<'a> Run<'a> {
         };
         for (i, name) in path.iter().enumerate() {
             if at.array_len().is_some() {
-                let mut items = Vec::new();
-                let _ = self.project(&at, &path[i..], &mut |_, item| {
-                    items.push(item);
-                    Flow::Continue(())
-                });
-                return V::list(items);
+                return self.gather(|run, sink| run.project(&at, &path[i..], sink));
             }
             at = self.field(&at, name);
         }
         at
     }
 
-    /// A property; null where there is none.
-    pub(crate) fn field(&self, of: &V<'a>, name: &str) -> V<'a> {
+    /// A property; null where there is none. A search among many fields is paid for.
+    pub(crate) fn field(&mut self, of: &V<'a>, name: &str) -> V<'a> {
         match of {
-            V::Fields(fields) => fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| V::of(v)),
+            V::Fields(fields) => {
+                self.pays_search(fields.len());
+                fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| V::of(v))
+            }
             V::Event(event) => match name {
                 "timestamp" => V::time_of(event),
                 "_id" => V::id_of(event),
-                _ => V::of(event.body.get(name)),
+                _ => self.stored(&event.body, name),
             },
             V::Profile(_) if name == "xEvent" => V::Events(self.world.events),
-            V::Profile(profile) => V::of(profile.get(name)),
-            V::Record(fields) => fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| v.clone()),
+            V::Profile(profile) => self.stored(profile, name),
+            V::Record(fields) => {
+                self.pays_search(fields.len());
+                fields.iter().find(|(n, _)| n == name).map_or(V::Null, |(_, v)| v.clone())
+            }
             _ => V::Null,
         }
+    }
+
+    fn stored(&mut self, object: &'a Value, name: &str) -> V<'a> {
+        self.pays_search(object.as_object().map_or(0, |fields| fields.len()));
+        V::of(object.get(name))
     }
 
     /// The values at `path` below an item of an array: nulls skipped, arrays flattened.
     fn project(&mut self, item: &V<'a>, path: &[SmolStr], sink: Sink<'_, 'a>) -> Flow {
         if item.array_len().is_some() {
-            for inner in item.items() {
-                self.flow()?;
-                match path {
-                    [] if inner.is_null() => {}
-                    [] => sink(self, inner)?,
-                    _ => self.project(&inner, path, sink)?,
-                }
-            }
-            return Flow::Continue(());
+            return self.each_of(item, &mut |run, inner| match path {
+                [] if inner.is_null() => Flow::Continue(()),
+                [] => sink(run, inner),
+                _ => run.project(&inner, path, sink),
+            });
         }
         match path {
             _ if item.is_null() => Flow::Continue(()),
@@ -158,10 +176,12 @@ impl<'a> Run<'a> {
 
     pub(super) fn exists(&mut self, generators: &'a [Generator]) -> bool {
         let Some((first, rest)) = generators.split_first() else { return true };
-        self.any_item(&first.source, &mut |run, item| {
+        let found = self.any_item(&first.source, &mut |run, item| {
             run.slots[first.slot] = item;
             first.filter.iter().chain(&first.condition).all(|c| run.truth(c)) && run.exists(rest)
-        })
+        });
+        self.slots[first.slot] = V::Null;
+        found
     }
 
     /// True if every combination satisfies its conditions; `satisfied` tells of the outer variables.
@@ -181,6 +201,7 @@ impl<'a> Run<'a> {
             };
             !run.for_all(rest, satisfied && holds)
         });
+        self.slots[first.slot] = V::Null;
         !failed
     }
 
@@ -198,22 +219,31 @@ impl<'a> Run<'a> {
                 }
             };
             let item = run.settle(item);
+            if let (Fold::Min | Fold::Max, Some(text)) = (fold, item.as_str()) {
+                run.pay_bytes(text.len());
+                if matches!(item, V::Own(_)) {
+                    run.retain();
+                }
+            }
             folded.take(item);
             Flow::Continue(())
         };
+        let mark = self.mark();
         let _ = match source.streams() {
             true => self.each(source, &mut take),
             false => {
                 let whole = self.value(source);
-                if let (Fold::Count, Some(entries)) = (fold, fields(&whole)) {
-                    return V::Int(entries.len() as i64);
+                if let (Fold::Count, Some(entries)) = (fold, field_count(&whole)) {
+                    self.pays_search(entries);
+                    return V::Int(entries as i64);
                 }
-                whole.items().try_for_each(|item| {
-                    self.flow()?;
-                    take(self, item)
-                })
+                self.each_of(&whole, &mut take)
             }
         };
+        self.retained(&mark);
+        if let Some((slot, _)) = value {
+            self.slots[*slot] = V::Null;
+        }
         folded.finish()
     }
 
@@ -225,6 +255,13 @@ impl<'a> Run<'a> {
             V::Double(n) if n > 0.0 => n as usize,
             _ => 0,
         };
+        // Sorting compares each key about as often as their number can be halved.
+        let texts =
+            keyed.iter().filter_map(|(key, _)| key.as_str()).map(str::len).filter(|len| *len >= 64).sum::<usize>();
+        let rounds = keyed.len().max(1).ilog2() as usize + 1;
+        if !self.pay_bytes(texts.saturating_mul(rounds)) {
+            return V::Null;
+        }
         keyed.sort_by(|(a, _), (b, _)| match (a.is_null(), b.is_null()) {
             (false, false) if descending => sort_order(b, a),
             (false, false) => sort_order(a, b),
@@ -235,12 +272,16 @@ impl<'a> Run<'a> {
 
     fn keyed(&mut self, each: &'a Each) -> Vec<(V<'a>, V<'a>)> {
         let mut keyed = Vec::new();
+        let mark = self.mark();
         let _ = self.each(&each.source, &mut |run, item| {
             run.slots[each.slot] = item.clone();
             let key = run.value(&each.body);
             keyed.push((run.settle(key), item));
-            Flow::Continue(())
+            run.retain();
+            if run.makes_items(2) { Flow::Continue(()) } else { Flow::Break(()) }
         });
+        self.retained(&mark);
+        self.slots[each.slot] = V::Null;
         keyed
     }
 
@@ -248,7 +289,8 @@ impl<'a> Run<'a> {
     pub(super) fn group_by(&mut self, each: &'a Each) -> V<'a> {
         let mut keyed = self.keyed(each);
         keyed.retain(|(key, _)| !key.is_null());
-        let mut places = keys(keyed.iter().map(|(key, _)| key)).map(|keys| (keys.into_iter(), HashMap::new()));
+        let keys = keys(self, keyed.iter().map(|(key, _)| key));
+        let mut places = keys.map(|keys| (keys.into_iter(), HashMap::new()));
         let mut groups: Vec<(V<'a>, Vec<V<'a>>)> = Vec::new();
         for (key, item) in keyed {
             let place = match &mut places {
@@ -260,12 +302,14 @@ impl<'a> Run<'a> {
                 None => groups.push((key, vec![item])),
             }
         }
+        self.makes_items(4 * groups.len());
         V::Groups(Rc::new(groups.into_iter().map(|(key, items)| (key, V::list(items))).collect()))
     }
 
     pub(super) fn map_groups(&mut self, map: &'a MapGroups) -> V<'a> {
         let V::Groups(groups) = self.value(&map.source) else { return V::Null };
         let mut entries: Vec<(SmolStr, V<'a>)> = Vec::new();
+        let mut places: HashMap<SmolStr, usize> = HashMap::new();
         for (key, items) in groups.iter() {
             if !self.pay(1) {
                 break;
@@ -275,12 +319,19 @@ impl<'a> Run<'a> {
             let key = self.value(&map.key);
             let key = self.settle(key);
             let Some(name) = key_text(&key) else { continue };
+            self.makes_text(name.len());
+            self.makes_items(4);
             let value = self.value(&map.value);
-            match entries.iter_mut().find(|(known, _)| *known == name) {
-                Some(entry) => entry.1 = value,
-                None => entries.push((name, value)),
+            match places.get(&name) {
+                Some(at) => entries[*at].1 = value,
+                None => {
+                    places.insert(name.clone(), entries.len());
+                    entries.push((name, value));
+                }
             }
         }
+        self.slots[map.key_slot] = V::Null;
+        self.slots[map.items_slot] = V::Null;
         V::Record(Rc::new(entries))
     }
 }

@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 /// What a state costs that the search remembers, in items: it bounds their memory.
-const STATE_COST: u32 = 32;
+const STATE_COST: u32 = 96;
 /// The most steps of a chain (pql.md §16).
 pub(crate) const STEPS_MAX: usize = 6;
 
@@ -28,18 +28,26 @@ struct Search<'a> {
 impl<'a> Run<'a> {
     pub(super) fn chain(&mut self, chain: &'a Chain) -> bool {
         let mut items = Vec::new();
+        let mark = self.mark();
         let _ = self.each(&chain.source, &mut |run, item| {
             run.slots[chain.slot] = item.clone();
             let time = run.value(&chain.time);
             let time = run.settle(time);
             items.extend(instant(&time).map(|ms| (item, ms)));
-            ControlFlow::Continue(())
+            run.retain();
+            if run.makes_items(2) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
+        self.retained(&mark);
+        self.slots[chain.slot] = V::Null;
         if !matches!(chain.source, Node::Events) {
             items.sort_by_key(|(_, ms)| *ms);
         }
         let chosen = [usize::MAX; STEPS_MAX];
-        Search { steps: &chain.steps, items, chosen, failed: HashSet::new() }.from(self, 0, 0)
+        let found = Search { steps: &chain.steps, items, chosen, failed: HashSet::new() }.from(self, 0, 0);
+        for step in &chain.steps {
+            self.slots[step.item_slot] = V::Null;
+        }
+        found
     }
 }
 
@@ -64,7 +72,9 @@ impl<'a> Search<'a> {
             let (item, ms) = self.items[i].clone();
             run.slots[step.item_slot] = item;
             run.slots[step.time_slot] = V::Time(ms);
+            let mark = run.mark();
             let fits = run.truth(&step.what) && step.when.as_ref().is_none_or(|w| run.in_window(&V::Time(ms), w));
+            run.release(&mark);
             if !fits {
                 continue;
             }

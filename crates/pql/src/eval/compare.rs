@@ -39,8 +39,8 @@ impl<'a> Run<'a> {
     pub(crate) fn compare_values(&mut self, op: Comparison, left: &V<'a>, right: &V<'a>) -> bool {
         match (left.array_len(), right.array_len()) {
             (None, None) => self.compare_items(op, left, right),
-            (Some(_), None) => left.items().any(|item| self.compare_items(op, &item, right)),
-            (None, Some(_)) => right.items().any(|item| self.compare_items(op, left, &item)),
+            (Some(_), None) => left.items().any(|item| self.is_exhausted() || self.compare_items(op, &item, right)),
+            (None, Some(_)) => right.items().any(|item| self.is_exhausted() || self.compare_items(op, left, &item)),
             (Some(_), Some(_)) => match op {
                 Comparison::Equal => self.same(left, right),
                 Comparison::NotEqual => !self.same(left, right),
@@ -50,7 +50,13 @@ impl<'a> Run<'a> {
     }
 
     fn compare_items(&mut self, op: Comparison, left: &V<'a>, right: &V<'a>) -> bool {
+        self.pays_comparison();
         match (left, right) {
+            // Most comparisons are of stored text: texts of other lengths need no look at what they say.
+            (V::Str(a), V::Str(b)) if op.is_equality() => {
+                let equal = a.len() == b.len() && self.pay_bytes(a.len()) && a == b;
+                equal == (op == Comparison::Equal)
+            }
             (V::Now, V::Now) => matches!(op, Comparison::Equal | Comparison::LessEqual | Comparison::GreaterEqual),
             (V::Now, other) => self.compare_now(other, op.mirrored()),
             (other, V::Now) => self.compare_now(other, op),
@@ -81,10 +87,6 @@ impl<'a> Run<'a> {
 
     /// `None` where a side is null or the kinds differ.
     fn relation(&mut self, left: &V<'a>, right: &V<'a>) -> Option<Relation> {
-        // Most comparisons are of stored text.
-        if let (V::Str(a), V::Str(b)) = (left, right) {
-            return Some(Relation::Ordered(a.cmp(b)));
-        }
         if let (V::Bool(a), V::Bool(b)) = (left, right) {
             return Some(Relation::Unordered { equal: a == b });
         }
@@ -92,16 +94,36 @@ impl<'a> Run<'a> {
             return Some(Relation::Ordered(order));
         }
         if let (Some(a), Some(b)) = (left.as_str(), right.as_str()) {
+            self.pay_bytes(a.len().min(b.len()));
             return Some(Relation::Ordered(a.cmp(b)));
         }
         let timed = |v: &V<'_>| matches!(v, V::Time(_) | V::Date(_));
         if timed(left) || timed(right) {
             return Some(Relation::Ordered(instant(left)?.cmp(&instant(right)?)));
         }
-        let (a, b) = (fields(left)?, fields(right)?);
-        let equal =
-            a.len() == b.len() && a.iter().all(|(name, v)| b.iter().any(|(other, w)| name == other && self.same(v, w)));
+        let (a, b) = (field_count(left)?, field_count(right)?);
+        let equal = self.pay_each(a.saturating_add(b).saturating_mul(2)) && a == b && self.same_fields(left, right);
         Some(Relation::Unordered { equal })
+    }
+
+    /// Whether two objects with as many fields have equal ones.
+    fn same_fields(&mut self, left: &V<'a>, right: &V<'a>) -> bool {
+        /// Fewer fields are found faster without an order.
+        const SORTED_MIN: usize = 16;
+        let (Some(a), Some(mut b)) = (fields(left), fields(right)) else { return false };
+        // Mostly they are in the same order.
+        if a.iter().zip(&b).all(|((name, _), (other, _))| name == other) {
+            return a.iter().zip(&b).all(|((_, v), (_, w))| self.same(v, w));
+        }
+        if b.len() < SORTED_MIN {
+            return a.iter().all(|(name, v)| b.iter().any(|(other, w)| name == other && self.same(v, w)));
+        }
+        self.pay_each(b.len().saturating_mul(b.len().ilog2() as usize));
+        b.sort_by(|(a, _), (b, _)| a.cmp(b));
+        a.iter().all(|(name, v)| {
+            let from = b.partition_point(|(other, _)| other < name);
+            b[from..].iter().take_while(|(other, _)| other == name).any(|(_, w)| self.same(v, w))
+        })
     }
 
     /// Deep equality; sets compare without order, null equals null. Paid for like an item, since it is what loops
@@ -123,7 +145,8 @@ impl<'a> Run<'a> {
 
     /// True if every non-null item of `part` is in `whole`.
     pub(crate) fn contains_all(&mut self, whole: &V<'a>, part: &V<'a>) -> bool {
-        let whole = Lookup::new(whole, part.array_len().unwrap_or(0));
+        let whole = Lookup::new(self, whole, part.array_len().unwrap_or(0));
+        self.pay_each(part.array_len().unwrap_or(0));
         part.items().filter(|item| !item.is_null()).all(|item| whole.holds(self, &item) && !self.is_exhausted())
     }
 
@@ -148,6 +171,21 @@ impl<'a> Run<'a> {
 
 fn is_set(value: &V<'_>) -> bool {
     matches!(value, V::List(list) if matches!(**list, List { set: true, .. }))
+}
+
+/// How many fields of an object are not null; `None` for what is no object.
+pub(crate) fn field_count(value: &V<'_>) -> Option<usize> {
+    let of = |fields: &[(SmolStr, Value)]| fields.iter().filter(|(_, v)| !V::of(v).is_null()).count();
+    Some(match value {
+        V::Fields(stored) => of(stored),
+        V::Profile(profile) => of(profile.as_object()?),
+        V::Record(made) => made.iter().filter(|(_, v)| !v.is_null()).count(),
+        V::Event(event) => {
+            let own = [V::time_of(event), V::id_of(event)].iter().filter(|v| !v.is_null()).count();
+            of(event.body.as_object().unwrap_or(&[])) + own
+        }
+        _ => return None,
+    })
 }
 
 /// The fields of an object that are not null.

@@ -40,6 +40,7 @@ impl Key {
             V::Double(n) if n.is_nan() => return None,
             V::Double(n) => Key::Double(n.to_bits()),
             V::Time(ms) | V::Date(ms) => Key::Time(*ms),
+            V::Own(text) => Key::Text(text.clone()),
             _ => Key::Text(SmolStr::new(value.as_str()?)),
         })
     }
@@ -54,10 +55,21 @@ impl Key {
     }
 }
 
-/// The keys of values that are all of one kind, none of them null.
-pub(crate) fn keys<'v, 'a: 'v>(values: impl Iterator<Item = &'v V<'a>>) -> Option<Vec<Key>> {
-    let keys: Vec<Key> = values.map(Key::of).collect::<Option<_>>()?;
-    keys.windows(2).all(|pair| pair[0].kind() == pair[1].kind()).then_some(keys)
+/// The keys of values that are all of one kind, none of them null; they are paid for.
+pub(crate) fn keys<'v, 'a: 'v>(run: &mut Run<'a>, values: impl Iterator<Item = &'v V<'a>>) -> Option<Vec<Key>> {
+    let mut keys: Vec<Key> = Vec::new();
+    for value in values {
+        let key = Key::of(value)?;
+        if keys.last().is_some_and(|last| last.kind() != key.kind()) {
+            return None;
+        }
+        let bytes = value.as_str().map_or(0, str::len);
+        if !run.pays_key(bytes) || !(matches!(value, V::Own(_)) || run.makes_text(bytes)) {
+            return None;
+        }
+        keys.push(key);
+    }
+    Some(keys)
 }
 
 /// A list in which items are looked for more than once.
@@ -68,19 +80,24 @@ pub(crate) struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// `times`: how many items will be looked for. A few in a short list are faster compared.
-    pub(crate) fn new(list: &V<'a>, times: usize) -> Lookup<'a> {
+    pub(crate) fn new(run: &mut Run<'a>, list: &V<'a>, times: usize) -> Lookup<'a> {
         const PAIRS_MIN: usize = 256;
         let len = list.array_len().unwrap_or(0);
-        let items = || list.items().filter(|item| !item.is_null()).collect::<Vec<_>>();
-        let keys = if len.saturating_mul(times) < PAIRS_MIN { None } else { keys(items().iter()) };
-        let known = keys.and_then(|keys| Some((keys.first()?.kind(), keys.into_iter().collect())));
+        let mut known = None;
+        if len.saturating_mul(times) >= PAIRS_MIN && run.makes_items(3 * len) {
+            let items: Vec<V<'a>> = list.items().filter(|item| !item.is_null()).collect();
+            let keys = keys(run, items.iter());
+            known = keys.and_then(|keys| Some((keys.first()?.kind(), keys.into_iter().collect())));
+        }
         Lookup { list: list.clone(), known }
     }
 
     /// Whether an item of the list equals this one, which is not null.
     pub(crate) fn holds(&self, run: &mut Run<'a>, item: &V<'a>) -> bool {
         match (&self.known, Key::of(item)) {
-            (Some((kind, known)), Some(key)) if key.kind() == *kind => !run.pay(1) || known.contains(&key),
+            (Some((kind, known)), Some(key)) if key.kind() == *kind => {
+                !(run.pay(1) && run.pays_key(item.as_str().map_or(0, str::len))) || known.contains(&key)
+            }
             _ => run.contains(&self.list, item),
         }
     }

@@ -1,6 +1,6 @@
 //! Evaluations end: every loop over items is cut off when nothing is left to spend.
 
-use super::Run;
+use super::{Run, WORK_MAX};
 use crate::query::{Outcome, Query, Schema, Truth, World, compile};
 use crate::value::EventView;
 use model::{SmolStr, Timestamp, Value};
@@ -30,7 +30,7 @@ fn outcome(text: &str, work: u32) -> Outcome {
     with(text, work, |query, mut run| {
         let value = run.value(query.parts().0);
         let value = run.settle(value);
-        Outcome::of(&run, || value.to_value(EVENTS))
+        Outcome::of(&run, &value, Timestamp(EVENTS))
     })
 }
 
@@ -66,7 +66,64 @@ fn what_looks_at_each_event_a_few_times_is_not() {
         ("xEvent._id.intersects(xEvent.text)", Value::Bool(false)),
         ("xEvent._id = xEvent._id.distinct()", Value::Bool(true)),
     ] {
-        assert_eq!(outcome(text, 2_000), Outcome { value, flips_at: None, exhausted: false }, "{text}");
+        assert_eq!(outcome(text, 3_000), Outcome { value, flips_at: None, exhausted: false }, "{text}");
+    }
+}
+
+#[test]
+fn what_is_made_is_paid_for_by_the_byte() {
+    let texts: String = (0..19).map(|n| format!("let a{} = concat(a{n}, a{n}) in ", n + 1)).collect();
+    let texts = format!("let a0 = \"aaaaaaaaaaaaaaaa\" in {texts}");
+    let lists: String = (0..20).map(|n| format!("let b{} = [b{n}, b{n}, b{n}, b{n}] in ", n + 1)).collect();
+    let lists = format!("let b0 = [1, 2, 3, 4] in {lists}");
+    let cut = Outcome { value: Value::Null, flips_at: None, exhausted: true };
+    for body in [
+        "xEvent.map((A) => concat(a19, A._id)).distinct().count() > 0",
+        "xEvent.max(concat(a19, _id)) = \"b\"",
+        "xEvent.topN(concat(a19, _id), 1)",
+        "xEvent.groupBy(concat(_id, a19)).map((K, G) => mapEntry(K, G.count()))",
+        "a19.split(\"\").count()",
+        "[a19, a19, a19, a19, a19, a19, a19, a19, a19]",
+    ] {
+        assert!(outcome(&format!("{texts}{body}"), WORK_MAX) == cut, "{body}");
+    }
+    for body in ["b20", "xEvent.map((A) => b8)", "{\"a\": b20}"] {
+        assert!(outcome(&format!("{lists}{body}"), WORK_MAX) == cut, "{body}");
+    }
+    assert_eq!(outcome(&format!("{lists}b20.count()"), WORK_MAX).value, Value::Int(4));
+    // What a loop does not keep is gone with each item.
+    let gone = "xEvent[concat(text, text, text, text).split(\"\").count() > 1].count()";
+    let gone = format!("(select A from xEvent where {gone} > 0).count()");
+    assert_eq!(outcome(&gone, WORK_MAX).value, Value::Int(EVENTS));
+}
+
+#[test]
+fn what_is_read_is_paid_for_by_the_byte() {
+    let texts: String = (0..12).map(|n| format!("let a{} = concat(a{n}, a{n}) in ", n + 1)).collect();
+    let cut = Outcome { value: Value::Null, flips_at: None, exhausted: true };
+    for condition in [
+        "md5(a12) = A.text",
+        "sha256(a12) = A.text",
+        "a12 like A.text",
+        "a12 like concat(\"%\", A._id, \"%\")",
+        "a12 != concat(a12, \"\")",
+        "a12 > a12",
+        "{\"a\": a12} != {\"a\": concat(a12, \"\")}",
+        "a12.upperCase() = A.text",
+        "a12.contains(\"b\")",
+        "a12.startsWith(\"AB\", false)",
+        "a12.equals(\"AB\", false)",
+        "a12.matches(\"^b\")",
+        "a12.matches(concat(A._id, \"$\"))",
+        "a12.replaceAll(\"b\", A.text) = A.text",
+        "a12.regexGroup(\"(b)\", 1) = A.text",
+        "urlEncode(a12) = A.text",
+        "a12 in [concat(\"b\", a12)]",
+        "[a12].distinct() = [A.text]",
+        "A.text.matches(concat(A._id, \"x\"))",
+    ] {
+        let text = format!("let a0 = \"aaaaaaaaaaaaaaaa\" in {texts}exists A from xEvent where {condition}");
+        assert_eq!(outcome(&text, 50_000), cut, "{condition}");
     }
 }
 

@@ -57,15 +57,26 @@ pub(super) const GROUP: Group = Group {
     ],
 };
 
-fn distinct_of<'a>(run: &mut Run<'a>, mut items: Vec<V<'a>>) -> V<'a> {
-    items.retain(|item| !item.is_null());
-    if let Some(keys) = keys(items.iter()) {
+fn distinct_of<'a>(run: &mut Run<'a>, items: impl Iterator<Item = V<'a>>) -> V<'a> {
+    let mut found = Vec::new();
+    for item in items.filter(|item| !item.is_null()) {
+        // Beside the item a key of it, which is also kept among those that are known.
+        if !run.makes_items(3) {
+            return V::Null;
+        }
+        found.push(item);
+    }
+    run.pay_each(found.len());
+    if let Some(keys) = keys(run, found.iter()) {
         let (mut known, mut keys) = (HashSet::new(), keys.into_iter());
-        items.retain(|_| keys.next().is_some_and(|key| known.insert(key)));
-        return V::set(items);
+        found.retain(|_| keys.next().is_some_and(|key| known.insert(key)));
+        return V::set(found);
     }
     let mut kept: Vec<V<'a>> = Vec::new();
-    for item in items {
+    for item in found {
+        if run.is_exhausted() {
+            break;
+        }
         if !kept.iter().any(|known| run.same(known, &item)) {
             kept.push(item);
         }

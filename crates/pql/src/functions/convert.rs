@@ -10,10 +10,10 @@ mod to_int;
 mod to_string;
 
 use super::Group;
+use crate::calendar::read_instant;
 use crate::eval::as_time;
 use crate::functions::date_pattern::Pattern;
 use crate::value::V;
-use model::Timestamp;
 
 pub(super) const GROUP: Group = Group {
     name: "convert",
@@ -48,10 +48,7 @@ fn read(args: &[V<'_>]) -> Option<i64> {
     let text = args[0].as_str()?;
     match args.get(1) {
         Some(pattern) => Pattern::new(pattern.as_str()?).ok()?.read(text),
-        None => {
-            let local = || Timestamp::parse(&format!("{text}Z"));
-            Timestamp::parse_date_or_time(text).or_else(local).map(|at| at.0)
-        }
+        None => read_instant(text).map(|at| at.0),
     }
 }
 

@@ -86,7 +86,7 @@ fn result(function: &Function) -> &'static str {
         Gives::Date => "Date",
         Gives::Time => "Timestamp",
         Gives::Texts => "Array of String",
-        Gives::First | Gives::Array => "Array",
+        Gives::First | Gives::Array | Gives::Values => "Array",
         Gives::Item => "item",
         Gives::Depends => "any",
     }

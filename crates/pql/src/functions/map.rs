@@ -6,7 +6,7 @@ mod map_entry;
 mod values;
 
 use super::Group;
-use crate::eval::fields;
+use crate::eval::{Run, field_count, fields};
 use crate::value::V;
 
 pub(super) const GROUP: Group = Group {
@@ -16,6 +16,10 @@ pub(super) const GROUP: Group = Group {
 };
 
 /// The entries of a map or object that are not null.
-fn entries<'a>(map: &V<'a>, pick: impl Fn(V<'a>, V<'a>) -> V<'a>) -> Vec<V<'a>> {
+fn entries<'a>(run: &mut Run<'a>, map: &V<'a>, pick: impl Fn(V<'a>, V<'a>) -> V<'a>) -> Vec<V<'a>> {
+    let count = field_count(map).unwrap_or(0);
+    if !(run.pay_each(2 * count) && run.makes_items(2 * count)) {
+        return Vec::new();
+    }
     fields(map).into_iter().flatten().map(|(name, value)| pick(V::Own(name), value)).collect()
 }

@@ -1,18 +1,33 @@
 //! Patterns: `like`, and regular expressions with a limit on their work (pql.md §9).
 //!
-//! In: a pattern and a text. Out: whether it fits. Always: the work is bounded. A regular expression that goes
-//! back too often counts as not matching, and `stopped` counts how often that happened in this process.
+//! In: a pattern and a text. Out: whether it fits. Always: the work is bounded, and paid for by the evaluation. A
+//! regular expression that goes back too often counts as not matching, and `stopped` counts how often that happened
+//! in this process.
 
 mod java;
 
+use crate::eval::Run;
 use model::SmolStr;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Backtracking steps after which a text counts as not matching.
-pub(crate) const STEPS_MAX: usize = 1_000_000;
+const STEPS_MAX: usize = 1_000_000;
+/// Steps that are tried first, one after the other: most texts need few, and what they cost is not known else.
+const STEPS: [usize; 3] = [1_000, 32_000, STEPS_MAX];
+/// Steps times bytes of the text that may be looked at: a step can look at the whole text.
+const LOOKS_MAX: usize = 1 << 30;
+/// What a step costs, in parts of an item.
+const STEP_COST: u32 = 8;
+/// What a byte costs for each character of the expression, in parts of an item: one of so many.
+const WEIGHT_BYTES: usize = 2;
+/// What it costs to compile an expression, in items: as a whole and for each character.
+const COMPILE_COST: usize = 3_000;
+const COMPILE_CHARACTER_COST: usize = 20;
 /// Memory for one compiled expression.
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 /// Longest expression.
@@ -27,69 +42,148 @@ pub fn stopped() -> u64 {
     STOPPED.load(Ordering::Relaxed)
 }
 
+/// What an expression is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Use {
+    /// Whether a text matches.
+    Test,
+    /// What part of a text matches, too.
+    Find,
+}
+
+/// Expressions of data with what they were compiled to, if they were.
+type Kept = HashMap<(SmolStr, Use), Option<Rc<Regex>>>;
+
 /// A compiled regular expression.
-#[derive(Debug, Clone)]
-pub(crate) struct Regex(fancy_regex::Regex);
+#[derive(Clone)]
+pub(crate) struct Regex {
+    pattern: String,
+    /// By the number of steps that they may take; those for more steps are made when they are needed. An expression
+    /// that takes no steps has the first one only.
+    compiled: [OnceLock<Option<fancy_regex::Regex>>; STEPS.len()],
+    hard: bool,
+    trims: bool,
+    weight: usize,
+}
 
 impl Regex {
     /// Compiles; the error says what is wrong with the pattern.
-    pub(crate) fn new(pattern: &str) -> Result<Regex, String> {
+    pub(crate) fn new(pattern: &str, of: Use) -> Result<Regex, String> {
         if pattern.len() > PATTERN_BYTES_MAX {
             return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
         }
-        let built = fancy_regex::RegexBuilder::new(&java::translated(pattern))
-            .backtrack_limit(STEPS_MAX)
-            .delegate_size_limit(COMPILED_BYTES_MAX)
-            .delegate_dfa_size_limit(COMPILED_BYTES_MAX)
-            .build();
-        built.map(Regex).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())
+        // A fault is told as it stands in the pattern that was given.
+        let java::Translated { pattern, hard, trims, weight } = java::translated(pattern, of == Use::Test)?;
+        let compiled = <[OnceLock<_>; STEPS.len()]>::default();
+        let first =
+            build(&pattern, STEPS[0]).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())?;
+        let _ = compiled[0].set(Some(first));
+        Ok(Regex { pattern, compiled, hard, trims, weight: weight.max(1) })
     }
 
     /// A pattern that is data: compiled once in a while; `None` if it does not compile.
-    pub(crate) fn of_data(pattern: &str) -> Option<Rc<Regex>> {
-        thread_local!(static KEPT: RefCell<HashMap<SmolStr, Option<Rc<Regex>>>> = RefCell::default());
+    pub(crate) fn of_data(pattern: &str, of: Use, run: &mut Run<'_>) -> Option<Rc<Regex>> {
+        thread_local!(static KEPT: RefCell<Kept> = RefCell::default());
+        let key = (SmolStr::new(pattern), of);
+        // What the thread has compiled must not tell where an evaluation is cut off.
+        if run.compiles(&key, KEPT_MAX) && !run.pay(compile_cost(pattern)) {
+            return None;
+        }
         KEPT.with_borrow_mut(|kept| {
-            if let Some(known) = kept.get(pattern) {
+            if let Some(known) = kept.get(&key) {
                 return known.clone();
             }
             if kept.len() >= KEPT_MAX {
                 kept.clear();
             }
-            let compiled = Regex::new(pattern).ok().map(Rc::new);
-            kept.insert(SmolStr::new(pattern), compiled.clone());
+            let compiled = Regex::new(pattern, of).ok().map(Rc::new);
+            kept.insert(key, compiled.clone());
             compiled
         })
     }
 
-    /// Whether some part of the text fits; `None` where that was given up.
-    pub(crate) fn is_match(&self, text: &str) -> Option<bool> {
-        let found = self.0.is_match(text);
-        if found.is_err() {
-            STOPPED.fetch_add(1, Ordering::Relaxed);
+    /// Pays for a pass over a text.
+    fn pays(&self, text: &str, run: &mut Run<'_>) -> bool {
+        let looks = text.len().saturating_mul(self.weight) / WEIGHT_BYTES;
+        run.spend(u32::try_from(looks).unwrap_or(u32::MAX))
+    }
+
+    /// Carries out a search in a text of so many bytes, with as many steps as it needs; `None` where that was given up.
+    fn search<T>(
+        &self,
+        bytes: usize,
+        run: &mut Run<'_>,
+        find: impl Fn(&fancy_regex::Regex) -> Result<T, fancy_regex::Error>,
+    ) -> Option<T> {
+        for (at, steps) in STEPS.into_iter().enumerate() {
+            // The first steps are often not taken.
+            let cost = if at == 0 { STEP_COST * steps as u32 / 2 } else { STEP_COST * steps as u32 };
+            if run.is_exhausted() || (self.hard && !run.spend(cost)) {
+                return None;
+            }
+            let allowed = at == 0 || steps <= LOOKS_MAX / bytes.max(1);
+            match self.with_steps(at).filter(|_| allowed).map(&find) {
+                Some(Ok(found)) => return Some(found),
+                Some(Err(_)) => {}
+                None => break,
+            }
         }
-        found.ok()
+        STOPPED.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+
+    fn with_steps(&self, at: usize) -> Option<&fancy_regex::Regex> {
+        self.compiled[at].get_or_init(|| build(&self.pattern, STEPS[at]).ok()).as_ref()
+    }
+
+    /// Whether some part of the text fits; `None` where that was given up.
+    pub(crate) fn is_match(&self, text: &str, run: &mut Run<'_>) -> Option<bool> {
+        if !self.pays(text, run) {
+            return None;
+        }
+        if self.search(text.len(), run, |regex| regex.is_match(text))? {
+            return Some(true);
+        }
+        match java::trimmed(text).filter(|_| self.trims) {
+            Some(text) => self.search(text.len(), run, |regex| regex.is_match(text)),
+            None => Some(false),
+        }
     }
 
     /// What a group took in the first match.
-    pub(crate) fn group<'t>(&self, text: &'t str, group: usize) -> Option<&'t str> {
-        match self.0.captures(text) {
-            Ok(found) => found?.get(group).map(|part| part.as_str()),
-            Err(_) => {
-                STOPPED.fetch_add(1, Ordering::Relaxed);
-                None
-            }
+    pub(crate) fn group<'t>(&self, text: &'t str, group: usize, run: &mut Run<'_>) -> Option<&'t str> {
+        if !self.pays(text, run) {
+            return None;
         }
+        let found = self.search(text.len(), run, |regex| regex.captures(text))??;
+        found.get(group).map(|part| part.as_str())
     }
 
     /// The text with every match replaced by `by`, left to right; `None` beyond the limit of bytes.
-    pub(crate) fn replace_all(&self, text: &str, by: &str, bytes_max: usize) -> Option<String> {
+    pub(crate) fn replace_all(&self, text: &str, by: &str, bytes_max: usize, run: &mut Run<'_>) -> Option<String> {
+        if !self.pays(text, run) {
+            return None;
+        }
         let mut out = String::new();
-        let mut copied = 0;
-        for found in self.0.find_iter(text) {
-            let Ok(found) = found else {
-                STOPPED.fetch_add(1, Ordering::Relaxed);
+        let (mut copied, mut from) = (0, 0);
+        // An empty match right behind the one before is none.
+        let mut last = None;
+        while from <= text.len() {
+            run.pay(1);
+            if self.hard {
+                run.pay_bytes(text.len() - from);
+            }
+            let Some(found) = self.search(text.len(), run, |regex| regex.find_from_pos(text, from)) else {
                 return Some(text.to_owned());
             };
+            let Some(found) = found else { break };
+            let next = text[found.end()..].chars().next().map_or(1, char::len_utf8);
+            if found.start() == found.end() && last == Some(found.end()) {
+                from = found.end() + next;
+                continue;
+            }
+            from = if found.start() == found.end() { found.end() + next } else { found.end() };
+            last = Some(found.end());
             out.push_str(&text[copied..found.start()]);
             out.push_str(by);
             copied = found.end();
@@ -100,6 +194,25 @@ impl Regex {
         out.push_str(&text[copied..]);
         (out.len() <= bytes_max).then_some(out)
     }
+}
+
+/// The same for equal expressions, whatever of them was compiled so far: trees are compared by it.
+impl fmt::Debug for Regex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Regex").field(&self.pattern).field(&self.trims).finish()
+    }
+}
+
+fn build(pattern: &str, steps: usize) -> Result<fancy_regex::Regex, fancy_regex::Error> {
+    fancy_regex::RegexBuilder::new(pattern)
+        .backtrack_limit(steps)
+        .delegate_size_limit(COMPILED_BYTES_MAX)
+        .delegate_dfa_size_limit(COMPILED_BYTES_MAX)
+        .build()
+}
+
+fn compile_cost(pattern: &str) -> u32 {
+    u32::try_from(COMPILE_COST.saturating_add(pattern.len().saturating_mul(COMPILE_CHARACTER_COST))).unwrap_or(u32::MAX)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -134,12 +247,23 @@ impl Like {
         Ok(Like(parts))
     }
 
-    /// True if the whole text fits. A failed run only ever grows, so the work is text times pattern.
-    pub(crate) fn matches(&self, text: &str) -> bool {
+    /// True if the whole text fits. A failed run only ever grows, so the work is text times pattern; `pay` is told of
+    /// it and says whether to go on.
+    pub(crate) fn matches(&self, text: &str, pay: &mut dyn FnMut(u32) -> bool) -> bool {
+        /// Steps that are paid for at once; fewer are a part of what calls cost.
+        const STEPS_PAID: u32 = 64;
+        let mut steps = 0;
         let mut rest = text.chars();
         let mut at = 0;
         let mut retry = None;
         loop {
+            steps += 1;
+            if steps == STEPS_PAID {
+                steps = 0;
+                if !pay(2 * STEPS_PAID) {
+                    return false;
+                }
+            }
             let before = rest.clone();
             match (self.0.get(at), rest.next()) {
                 (Some(Part::Run), _) => {
@@ -165,10 +289,11 @@ impl Like {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::World;
 
     #[test]
     fn like_fits_whole_texts() {
-        let fits = |pattern, text| Like::new(pattern).expect("a pattern").matches(text);
+        let fits = |pattern, text| Like::new(pattern).expect("a pattern").matches(text, &mut |_| true);
         for (pattern, text) in
             [("%", ""), ("a%c", "abbc"), ("%a%b", "xaybab"), ("_%", "é"), ("100\\%", "100%"), ("a%%b", "ab")]
         {
@@ -182,20 +307,51 @@ mod tests {
 
     #[test]
     fn hostile_expressions_do_not_stall() {
+        let world = World::nothing();
+        let mut run = Run::new(&world, 0);
         let before = stopped();
-        let hostile = Regex::new("(a+)+(?=b)\\1$").expect("compiles");
+        let hostile = Regex::new("(a+)+(?=b)\\1$", Use::Find).expect("compiles");
         let text = "a".repeat(5000);
-        assert_eq!(hostile.is_match(&text), None);
-        assert_eq!(hostile.group(&text, 0), None);
-        assert_eq!(hostile.replace_all(&text, "", 1 << 20).as_deref(), Some(text.as_str()));
+        assert_eq!(hostile.is_match(&text, &mut run), None);
+        assert_eq!(hostile.group(&text, 0, &mut run), None);
+        assert_eq!(hostile.replace_all(&text, "", 1 << 20, &mut run).as_deref(), Some(text.as_str()));
         assert!(stopped() >= before + 3);
     }
 
     #[test]
+    fn what_was_compiled_does_not_tell_expressions_apart() {
+        let (world, regex) = (World::nothing(), Regex::new("(?=b)c|^a", Use::Test).expect("compiles"));
+        let before = format!("{regex:?}");
+        assert_eq!(regex.is_match(&"b".repeat(5_000), &mut Run::new(&world, 0)), Some(false));
+        assert!(regex.compiled[1].get().is_some());
+        assert_eq!(format!("{regex:?}"), before);
+        assert_ne!(format!("{:?}", Regex::new("(?=b)c|^b", Use::Test)), before);
+    }
+
+    #[test]
     fn patterns_of_data_are_kept_within_bounds() {
+        let world = World::nothing();
+        let mut run = Run::new(&world, 0);
         for n in 0..200 {
-            assert!(Regex::of_data(&format!("^a{n}$")).is_some_and(|re| re.is_match(&format!("a{n}")) == Some(true)));
+            let regex = Regex::of_data(&format!("^a{n}$"), Use::Test, &mut run);
+            assert!(regex.is_some_and(|re| re.is_match(&format!("a{n}"), &mut run) == Some(true)));
         }
-        assert!(Regex::of_data("(").is_none());
+        assert!(Regex::of_data("(", Use::Test, &mut run).is_none());
+    }
+
+    #[test]
+    fn every_match_is_replaced_as_the_engine_finds_them() {
+        let world = World::nothing();
+        let mut run = Run::new(&world, 0);
+        for (pattern, text, wanted) in [
+            ("a", "banana", "b-n-n-"),
+            ("a*", "baac", "-b-c-"),
+            ("", "äb", "-ä-b-"),
+            ("(?=n)", "banana", "ba-na-na"),
+            ("a$", "aa\n", "a-\n"),
+        ] {
+            let regex = Regex::new(pattern, Use::Find).expect("compiles");
+            assert_eq!(regex.replace_all(text, "-", 1 << 20, &mut run).as_deref(), Some(wanted), "{pattern}");
+        }
     }
 }

@@ -97,7 +97,7 @@ pub(super) const GROUP: Group = Group {
     ],
 };
 
-/// Longest text that a function makes: what doubles a text must not fill the memory.
+/// Longest text that a function makes.
 const TEXT_BYTES_MAX: usize = 16 << 20;
 
 fn fits(bytes: usize) -> bool {
@@ -123,11 +123,35 @@ fn both<'a>(args: &[V<'a>], f: impl Fn(&str, &str) -> bool) -> V<'a> {
     V::Bool(two(args, |first, second| V::Bool(f(first, second))).truth())
 }
 
+/// The text in lower case, character by character (pql.md §9): an end of a word is as good as its middle.
+fn folded(text: &str) -> String {
+    // The one character that has two in lower case has its simple form before the other.
+    text.chars()
+        .filter_map(|c| if c.is_ascii() { Some(c.to_ascii_lowercase()) } else { c.to_lowercase().next() })
+        .collect()
+}
+
+/// Pays for work that takes a while for each byte of the arguments; false when nothing is left.
+fn slow(run: &mut Run<'_>, args: &[V<'_>]) -> bool {
+    run.pay_slow(args.iter().filter_map(V::as_str).map(str::len).sum())
+}
+
+/// What a text becomes by such work.
+fn slowly<'a>(run: &mut Run<'a>, args: &[V<'a>], f: impl Fn(&str) -> V<'a>) -> V<'a> {
+    if slow(run, args) { one(args, f) } else { V::Null }
+}
+
+/// A predicate of two texts without regard to case.
+fn fold_both<'a>(run: &mut Run<'a>, args: &[V<'a>], f: impl Fn(&str, &str) -> bool) -> V<'a> {
+    slow(run, args);
+    V::Bool(!run.is_exhausted() && both(args, |first, second| f(&folded(first), &folded(second))).truth())
+}
+
 /// A predicate of two texts with an optional flag for case.
-fn test<'a>(args: &[V<'a>], f: impl Fn(&str, &str) -> bool) -> V<'a> {
+fn test<'a>(run: &mut Run<'a>, args: &[V<'a>], f: impl Fn(&str, &str) -> bool) -> V<'a> {
     match args.get(2) {
         None | Some(V::Bool(true)) => both(args, f),
-        Some(V::Bool(false)) => both(args, |first, second| f(&first.to_lowercase(), &second.to_lowercase())),
+        Some(V::Bool(false)) => fold_both(run, args, f),
         Some(_) => V::Bool(false),
     }
 }
@@ -142,8 +166,12 @@ fn equals<'a>(run: &mut Run<'a>, args: &[V<'a>], wanted: bool) -> V<'a> {
     if args[0].is_null() || others.iter().any(V::is_null) {
         return V::Bool(false);
     }
-    let mut is_wanted = |other: &V<'a>| match (fold_case, args[0].as_str(), other.as_str()) {
-        (true, Some(first), Some(second)) => (first.to_lowercase() == second.to_lowercase()) == wanted,
+    let first = match (fold_case, args[0].as_str()) {
+        (true, Some(first)) if slow(run, args) => Some(folded(first)),
+        _ => None,
+    };
+    let mut is_wanted = |other: &V<'a>| match (&first, other.as_str()) {
+        (Some(first), Some(second)) => (*first == folded(second)) == wanted,
         // Values of different types are neither equal nor different (pql.md §3).
         _ if args[0].array_len().is_none() && other.array_len().is_none() => {
             run.compare_values(if wanted { Comparison::Equal } else { Comparison::NotEqual }, &args[0], other)

@@ -192,7 +192,9 @@ impl<'a> Matcher<'a> {
             Sampled::Presence => take(Sample::Other),
             Sampled::Value(node) => {
                 let value = self.run.value(node);
-                take(Sample::of(&value));
+                if !self.run.is_exhausted() {
+                    take(Sample::of(&value));
+                }
             }
             Sampled::Items(node) => {
                 // The sink never breaks.

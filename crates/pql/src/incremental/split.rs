@@ -240,7 +240,8 @@ fn stream(node: &Node) -> Option<(Local, usize, Sampled)> {
         Node::Map(each) => {
             let (mut local, inner) = filtered_events(&each.source)?;
             local.move_to(inner, each.slot);
-            is_local(&each.body, each.slot).then(|| (local, each.slot, Sampled::Value(each.body.clone())))
+            let sampled = is_local(&each.body, each.slot) && !lengthens(&each.body);
+            sampled.then(|| (local, each.slot, Sampled::Value(each.body.clone())))
         }
         Node::Field { of, path } => {
             let (local, slot) = filtered_events(of)?;
@@ -254,6 +255,15 @@ fn stream(node: &Node) -> Option<(Local, usize, Sampled)> {
         },
         _ => None,
     }
+}
+
+/// Whether a node can make a text that is longer than what it is made of: samples are kept, so they must be no longer
+/// than what their events say.
+fn lengthens(node: &Node) -> bool {
+    const LENGTHENING: [&str; 5] = ["concat", "replace", "replaceAll", "encode64", "urlEncode"];
+    let mut found = matches!(node, Node::Call { name, .. } if LENGTHENING.contains(name));
+    node.each_child(&mut |child| found = found || lengthens(child));
+    found
 }
 
 /// An array of the item of a slot alone, of which fields stream as they do of all events.
@@ -410,7 +420,8 @@ fn fold(node: &Node, parts: &mut Parts) -> Option<Aggregate> {
         return None;
     }
     local.move_to(slot, *item);
-    is_local(body, *item).then(|| parts.aggregate(*fold, local, *item, Sampled::Value(body.clone())))
+    let sampled = is_local(body, *item) && !lengthens(body);
+    sampled.then(|| parts.aggregate(*fold, local, *item, Sampled::Value(body.clone())))
 }
 
 /// `aggregate op constant`, either way round.

@@ -269,7 +269,7 @@ impl Reader {
     fn literal(&mut self, map: &Map<String, Json>) -> Read<K> {
         let value = self.member(map, "value")?;
         let of = self.text(map, "literalType")?;
-        let wrong = |r: &Reader| r.fault(format!("a literal of type {of} has another value than {}", described(value)));
+        let wrong = |r: &Reader| r.fault(format!("a literal of type {of} can not have the value {}", shown(value)));
         Ok(match (of, value) {
             ("String" | "Timestamp", Json::String(text)) => K::Text(text.as_str().into()),
             ("Boolean", Json::Bool(b)) => K::Bool(*b),
@@ -667,6 +667,15 @@ fn comparison(sign: &str) -> Option<Comparison> {
 fn arithmetic(sign: &str) -> Option<Arithmetic> {
     use Arithmetic::{Add, Divide, Multiply, Remainder, Subtract};
     [Add, Subtract, Multiply, Divide, Remainder].into_iter().find(|op| op.text() == sign)
+}
+
+/// A value as a message shows it.
+fn shown(json: &Json) -> String {
+    match json {
+        Json::String(text) if text.chars().count() > 40 => format!("{:?}…", text.chars().take(40).collect::<String>()),
+        Json::Array(_) | Json::Object(_) => described(json).to_owned(),
+        scalar => scalar.to_string(),
+    }
 }
 
 fn described(json: &Json) -> &'static str {

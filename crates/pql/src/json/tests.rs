@@ -87,7 +87,7 @@ fn refusals_name_the_place() {
         (json!({"nodeType": "fnAply"}), "at the top: there is no nodeType `fnAply`; did you mean `fnApply`?"),
         (
             json!({"nodeType": "fnApply", "fnName": "=", "params": [literal, {"nodeType": "literal", "literalType": "String", "value": 1}]}),
-            "at /params/1: a literal of type String has another value than a number",
+            "at /params/1: a literal of type String can not have the value 1",
         ),
         (json!({"nodeType": "fnApply", "fnName": "=", "params": [literal]}), "at the top: `=` does not take 1 params"),
         (json!({"nodeType": "variable", "name": "E"}), "at the top: there is no variable `E` here"),
@@ -126,4 +126,45 @@ fn size_and_depth_are_bounded() {
     assert!(read(&long).contains("more than 1000 items"));
     // Dropping nested values of JSON recurses: not our limit, but that of who made them.
     std::mem::forget((deep, path));
+}
+
+#[test]
+fn what_the_text_allows_comes_back_from_the_document() {
+    let deep = |begin: &str, end: &str, times: usize| format!("{}a{}", begin.repeat(times), end.repeat(times));
+    for query in [
+        deep("not ", "", 60),
+        vec!["a"; 900].join("."),
+        format!("a{}{}", "[b".repeat(60), "]".repeat(60)),
+        deep("if(a, ", ", 2)", 60),
+        deep("[", "]", 60),
+        deep("let a = 1 in ", "", 60),
+        format!("{}E.b", "exists E from a where ".repeat(31)),
+        format!("{}{}", "[".repeat(30), vec!["a"; 900].join(".")) + &"]".repeat(30),
+    ] {
+        let tree = parse(&query).unwrap_or_else(|faults| panic!("{}", faults.render(&query)));
+        let text = to_json(&tree).to_string();
+        let read = document(&text).unwrap_or_else(|e| panic!("{query}: {e}"));
+        let back = from_json(&read).unwrap_or_else(|faults| panic!("{query}: {faults}"));
+        assert_eq!(back.to_string(), tree.to_string());
+    }
+}
+
+#[test]
+fn documents_are_read_as_json_and_bounded() {
+    let nested = |within: &str| format!("{}{within}{}", "[ ".repeat(200), " ]".repeat(200));
+    for within in [r#"{"a":[1,-2.5e3,"x\u00e9\"]"],"b":{},"a":null}"#, "[]", "true , \"[[[\"", "1, [2], {\"c\" : 3}"] {
+        let mut read = document(&nested(within)).unwrap_or_else(|e| panic!("{within}: {e}"));
+        for _ in 0..199 {
+            read = read[0].take();
+        }
+        assert_eq!(read, serde_json::from_str::<Json>(&format!("[{within}]")).expect("JSON"), "{within}");
+    }
+    for within in ["1,", "{\"a\"}", "{a:1}", "{\"a\":1,}", "nul", "1 2", "\"", "[1]]", "01"] {
+        assert!(document(&nested(within)).is_err(), "{within}");
+    }
+    assert!(document(&format!("{}x", nested("1"))).is_err());
+    for depth in [5_000, 1_000_000] {
+        assert!(document(&"[".repeat(depth)).is_err_and(|e| e.contains("levels deep")));
+        assert!(document(&"{\"a\":".repeat(depth)).is_err_and(|e| e.contains("levels deep")));
+    }
 }

@@ -95,10 +95,10 @@ impl Parser {
         let start = self.start();
         self.advance();
         let mut items = Vec::new();
-        while !self.at(Sign::CloseBracket) {
+        if !self.at(Sign::CloseBracket) {
             items.push(self.bracketed()?);
-            if !self.eat(Sign::Comma) {
-                break;
+            while self.eat(Sign::Comma) {
+                items.push(self.bracketed()?);
             }
         }
         self.expect_sign(Sign::CloseBracket)?;
@@ -109,7 +109,8 @@ impl Parser {
         let start = self.start();
         self.advance();
         let mut fields = Vec::new();
-        while !self.at(Sign::CloseBrace) {
+        let mut more = !self.at(Sign::CloseBrace);
+        while more {
             let key = match self.peek().clone() {
                 Token::Text(text) => {
                     let span = self.span();
@@ -120,9 +121,7 @@ impl Parser {
             };
             self.expect_sign(Sign::Colon)?;
             fields.push((key, self.bracketed()?));
-            if !self.eat(Sign::Comma) {
-                break;
-            }
+            more = self.eat(Sign::Comma);
         }
         self.expect_sign(Sign::CloseBrace)?;
         self.node(start, ExprKind::Object(fields))

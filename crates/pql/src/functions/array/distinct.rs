@@ -11,5 +11,5 @@ pub(super) const FUNCTION: Function = Function {
         ("[].distinct()", "[]"),
         ("nope.distinct()", "[]"),
     ],
-    ..Function::plain("distinct", Gives::First, |run, args| super::distinct_of(run, args[0].items().collect()))
+    ..Function::plain("distinct", Gives::First, |run, args| super::distinct_of(run, args[0].items()))
 };

@@ -18,6 +18,7 @@ pub(super) const FUNCTION: Function = Function {
 
 fn distinct_count_with_null<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
     let has_null = args[0].items().any(|item| item.is_null());
-    let others = super::distinct_of(run, args[0].items().collect()).array_len().unwrap_or(0);
+    run.pay_each(args[0].array_len().unwrap_or(0));
+    let others = super::distinct_of(run, args[0].items()).array_len().unwrap_or(0);
     V::Int(others as i64 + i64::from(has_null))
 }

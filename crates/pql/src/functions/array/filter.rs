@@ -9,7 +9,7 @@ pub(super) const FUNCTION: Function = Function {
         ("orders.filter(price > 100).count()", "2"),
         ("[1, 2, 3].filter((N) => N > 1)", "[2,3]"),
         ("orders.filter(price > 1000)", "[]"),
-        ("nope.filter(a = 1)", "null"),
+        ("nope.filter(a = 1)", "[]"),
     ],
     ..Function::form("filter", Gives::First, Form::Filter)
 };

@@ -1,6 +1,6 @@
 //! `includes`: whether some item of the array equals the value.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 use crate::value::V;
 
 pub(super) const FUNCTION: Function = Function {
@@ -13,5 +13,6 @@ pub(super) const FUNCTION: Function = Function {
         ("[null].includes(null)", "false"),
         (r#"nope.includes("a")"#, "false"),
     ],
+    compares: Compares::ItemsWithValue,
     ..Function::plain("includes", Gives::Boolean, |run, args| V::Bool(run.is_in(&args[1], &args[0], false)))
 };

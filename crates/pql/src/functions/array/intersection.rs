@@ -1,7 +1,7 @@
 //! `intersection`: the distinct common items, in the order of the first array; compares as a set.
 
 use crate::eval::{Lookup, Run};
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 use crate::value::V;
 
 pub(super) const FUNCTION: Function = Function {
@@ -14,11 +14,16 @@ pub(super) const FUNCTION: Function = Function {
         ("[1].intersection(nope)", "[]"),
         ("nope.intersection([1])", "[]"),
     ],
+    compares: Compares::Items,
     ..Function::plain("intersection", Gives::First, intersection)
 };
 
 fn intersection<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
-    let other = Lookup::new(&args[1], args[0].array_len().unwrap_or(0));
-    let shared = args[0].items().filter(|item| !item.is_null() && other.holds(run, item)).collect();
-    super::distinct_of(run, shared)
+    let len = args[0].array_len().unwrap_or(0);
+    let other = Lookup::new(run, &args[1], len);
+    if !(run.pay_each(len) && run.makes_items(len)) {
+        return V::Null;
+    }
+    let shared: Vec<V<'a>> = args[0].items().filter(|item| !item.is_null() && other.holds(run, item)).collect();
+    super::distinct_of(run, shared.into_iter())
 }

@@ -1,7 +1,7 @@
 //! `intersects`: whether the arrays have an item in common.
 
 use crate::eval::Lookup;
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 use crate::value::V;
 
 pub(super) const FUNCTION: Function = Function {
@@ -14,8 +14,11 @@ pub(super) const FUNCTION: Function = Function {
         ("[null].intersects([null])", "false"),
         (r#"nope.intersects(["a"])"#, "false"),
     ],
+    compares: Compares::Items,
     ..Function::plain("intersects", Gives::Boolean, |run, args| {
-        let other = Lookup::new(&args[1], args[0].array_len().unwrap_or(0));
+        let len = args[0].array_len().unwrap_or(0);
+        let other = Lookup::new(run, &args[1], len);
+        run.pay_each(len);
         V::Bool(args[0].items().any(|item| !item.is_null() && other.holds(run, &item)))
     })
 };

@@ -1,6 +1,6 @@
 //! `in`: whether some item of the array equals the value.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 use crate::value::V;
 
 pub(super) const FUNCTION: Function = Function {
@@ -15,5 +15,6 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope in ["a"]"#, "false"),
         (r#""a" in nope"#, "false"),
     ],
+    compares: Compares::ValueWithItems,
     ..Function::plain("in", Gives::Boolean, |run, args| V::Bool(run.is_in(&args[0], &args[1], false)))
 };

@@ -1,6 +1,6 @@
 //! `notIn`: whether neither is absent and no item of the array equals the value.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 use crate::value::V;
 
 pub(super) const FUNCTION: Function = Function {
@@ -13,5 +13,6 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope notIn ["a"]"#, "false"),
         (r#""a" notIn nope"#, "false"),
     ],
+    compares: Compares::ValueWithItems,
     ..Function::plain("notIn", Gives::Boolean, |run, args| V::Bool(run.is_in(&args[0], &args[1], true)))
 };

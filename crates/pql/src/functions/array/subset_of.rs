@@ -1,6 +1,6 @@
 //! `subsetOf`: whether every item of the array is in the other; repetitions do not count.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 
 pub(super) const FUNCTION: Function = Function {
     params: &[Takes::Array.named("array"), Takes::Array.named("other")],
@@ -13,5 +13,6 @@ pub(super) const FUNCTION: Function = Function {
         ("nope.subsetOf([1])", "false"),
         ("[].subsetOf(nope)", "false"),
     ],
+    compares: Compares::Items,
     ..Function::plain("subsetOf", Gives::Boolean, |run, args| super::subset(run, &args[0], &args[1]))
 };

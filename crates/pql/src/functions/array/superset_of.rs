@@ -1,6 +1,6 @@
 //! `supersetOf`: whether every item of the other array is in the array; repetitions do not count.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 
 pub(super) const FUNCTION: Function = Function {
     params: &[Takes::Array.named("array"), Takes::Array.named("other")],
@@ -11,5 +11,6 @@ pub(super) const FUNCTION: Function = Function {
         ("[1].supersetOf([])", "true"),
         ("[1].supersetOf(nope)", "false"),
     ],
+    compares: Compares::Items,
     ..Function::plain("supersetOf", Gives::Boolean, |run, args| super::subset(run, &args[1], &args[0]))
 };

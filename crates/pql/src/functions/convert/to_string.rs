@@ -27,8 +27,8 @@ fn to_string<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
         V::Int(n) => n.to_string(),
         V::Double(n) => n.to_string(),
         V::Str(_) | V::Own(_) => return value,
-        V::Time(_) | V::Date(_) => match value.to_value(run.now) {
-            Value::Str(text) => return V::Own(text),
+        V::Time(_) | V::Date(_) => match value.to_value(run.now, usize::MAX) {
+            Some(Value::Str(text)) => return V::Own(text),
             _ => return V::Null,
         },
         _ => return V::Null,

@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".camelCase()"#, r#""""#),
         ("nope.camelCase()", "null"),
     ],
-    ..Function::plain("camelCase", Gives::Text, |_, args| {
-        super::one(args, |text| super::made(super::capitalized(text)))
+    ..Function::plain("camelCase", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::made(super::capitalized(text)))
     })
 };

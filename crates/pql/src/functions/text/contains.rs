@@ -12,5 +12,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope.contains("a")"#, "false"),
         (r#"not nope.contains("a")"#, "true"),
     ],
-    ..Function::plain("contains", Gives::Boolean, |_, args| super::test(args, |text, other| text.contains(other)))
+    ..Function::plain("contains", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| text.contains(other))
+    })
 };

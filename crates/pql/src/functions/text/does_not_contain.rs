@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""Dresden".doesNotContain("")"#, "false"),
         (r#"nope.doesNotContain("x")"#, "false"),
     ],
-    ..Function::plain("doesNotContain", Gives::Boolean, |_, args| {
-        super::test(args, |text, other| !text.contains(other))
+    ..Function::plain("doesNotContain", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| !text.contains(other))
     })
 };

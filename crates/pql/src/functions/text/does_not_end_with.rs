@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".doesNotEndWith("")"#, "false"),
         (r#"nope.doesNotEndWith("n")"#, "false"),
     ],
-    ..Function::plain("doesNotEndWith", Gives::Boolean, |_, args| {
-        super::test(args, |text, other| !text.ends_with(other))
+    ..Function::plain("doesNotEndWith", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| !text.ends_with(other))
     })
 };

@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".doesNotStartWith("")"#, "false"),
         (r#"nope.doesNotStartWith("B")"#, "false"),
     ],
-    ..Function::plain("doesNotStartWith", Gives::Boolean, |_, args| {
-        super::test(args, |text, other| !text.starts_with(other))
+    ..Function::plain("doesNotStartWith", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| !text.starts_with(other))
     })
 };

@@ -13,5 +13,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".encode64()"#, r#""""#),
         ("nope.encode64()", "null"),
     ],
-    ..Function::plain("encode64", Gives::Text, |_, args| super::one(args, |text| super::made(STANDARD.encode(text))))
+    ..Function::plain("encode64", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::made(STANDARD.encode(text)))
+    })
 };

@@ -12,5 +12,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".endsWith("")"#, "true"),
         (r#"nope.endsWith("n")"#, "false"),
     ],
-    ..Function::plain("endsWith", Gives::Boolean, |_, args| super::test(args, |text, other| text.ends_with(other)))
+    ..Function::plain("endsWith", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| text.ends_with(other))
+    })
 };

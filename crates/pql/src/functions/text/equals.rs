@@ -1,6 +1,6 @@
 //! `equals`: whether the value equals one of the others.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 
 pub(super) const FUNCTION: Function = Function {
     params: &[Takes::Any.named("value"), Takes::Any.named("other")],
@@ -15,5 +15,6 @@ pub(super) const FUNCTION: Function = Function {
         (r#""a".equals("a", nope)"#, "false"),
     ],
     variadic: true,
+    compares: Compares::Values,
     ..Function::plain("equals", Gives::Boolean, |run, args| super::equals(run, args, true))
 };

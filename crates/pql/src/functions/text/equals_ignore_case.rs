@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".equalsIgnoreCase("")"#, "true"),
         (r#"nope.equalsIgnoreCase("a")"#, "false"),
     ],
-    ..Function::plain("equalsIgnoreCase", Gives::Boolean, |_, args| {
-        super::both(args, |text, other| text.to_lowercase() == other.to_lowercase())
+    ..Function::plain("equalsIgnoreCase", Gives::Boolean, |run, args| {
+        super::fold_both(run, args, |text, other| text == other)
     })
 };

@@ -11,5 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".md5()"#, r#""d41d8cd98f00b204e9800998ecf8427e""#),
         ("nope.md5()", "null"),
     ],
-    ..Function::plain("md5", Gives::Text, |_, args| super::one(args, |text| super::hexadecimal(&Md5::digest(text))))
+    ..Function::plain("md5", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::hexadecimal(&Md5::digest(text)))
+    })
 };

@@ -1,6 +1,6 @@
 //! `notEqualTo`: whether the value equals none of the others; false if one of them is absent.
 
-use crate::functions::{Function, Gives, Takes};
+use crate::functions::{Compares, Function, Gives, Takes};
 
 pub(super) const FUNCTION: Function = Function {
     params: &[Takes::Any.named("value"), Takes::Any.named("other")],
@@ -12,5 +12,6 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope.notEqualTo("a")"#, "false"),
     ],
     variadic: true,
+    compares: Compares::Values,
     ..Function::plain("notEqualTo", Gives::Boolean, |run, args| super::equals(run, args, false))
 };

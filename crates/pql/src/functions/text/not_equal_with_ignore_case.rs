@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".notEqualWithIgnoreCase(" ")"#, "true"),
         (r#"nope.notEqualWithIgnoreCase("a")"#, "false"),
     ],
-    ..Function::plain("notEqualWithIgnoreCase", Gives::Boolean, |_, args| {
-        super::both(args, |text, other| text.to_lowercase() != other.to_lowercase())
+    ..Function::plain("notEqualWithIgnoreCase", Gives::Boolean, |run, args| {
+        super::fold_both(run, args, |text, other| text != other)
     })
 };

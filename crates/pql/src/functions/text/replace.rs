@@ -17,14 +17,13 @@ pub(super) const FUNCTION: Function = Function {
     ..Function::plain("replace", Gives::Text, replace)
 };
 
-fn replace<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+fn replace<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    if !super::slow(run, args) {
+        return V::Null;
+    }
     let Some(by) = args[2].as_str() else { return V::Null };
-    super::two(args, |text, part| {
-        let found = text.matches(part).count();
-        if super::fits(found.saturating_mul(by.len()).saturating_add(text.len())) {
-            super::made(text.replace(part, by))
-        } else {
-            V::Null
-        }
-    })
+    let (Some(text), Some(part)) = (args[0].as_str(), args[1].as_str()) else { return V::Null };
+    let found = text.matches(part).count();
+    let bytes = found.saturating_mul(by.len()).saturating_add(text.len());
+    if run.pay_each(2 * found) && super::fits(bytes) { super::made(text.replace(part, by)) } else { V::Null }
 }

@@ -1,7 +1,7 @@
 //! `replaceAll`: the text with every match of the regular expression replaced, from left to right.
 
 use crate::eval::Run;
-use crate::functions::pattern::Regex;
+use crate::functions::pattern::{Regex, Use};
 use crate::functions::{Function, Gives, Takes};
 use crate::value::V;
 
@@ -19,11 +19,10 @@ pub(super) const FUNCTION: Function = Function {
     ..Function::plain("replaceAll", Gives::Text, replace_all)
 };
 
-fn replace_all<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+fn replace_all<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
     let Some(by) = args[2].as_str() else { return V::Null };
-    super::two(args, |text, pattern| {
-        let regex = Regex::of_data(pattern);
-        let replaced = regex.and_then(|regex| regex.replace_all(text, by, super::TEXT_BYTES_MAX));
-        replaced.map_or(V::Null, super::made)
-    })
+    let (Some(text), Some(pattern)) = (args[0].as_str(), args[1].as_str()) else { return V::Null };
+    let regex = Regex::of_data(pattern, Use::Find, run);
+    let replaced = regex.and_then(|regex| regex.replace_all(text, by, super::TEXT_BYTES_MAX, run));
+    replaced.map_or(V::Null, super::made)
 }

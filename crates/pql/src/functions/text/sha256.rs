@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".sha256()"#, r#""e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855""#),
         ("nope.sha256()", "null"),
     ],
-    ..Function::plain("sha256", Gives::Text, |_, args| {
-        super::one(args, |text| super::hexadecimal(&Sha256::digest(text)))
+    ..Function::plain("sha256", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::hexadecimal(&Sha256::digest(text)))
     })
 };

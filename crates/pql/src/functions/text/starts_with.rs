@@ -13,5 +13,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#"nope.startsWith("")"#, "false"),
         (r#""a".startsWith(nope)"#, "false"),
     ],
-    ..Function::plain("startsWith", Gives::Boolean, |_, args| super::test(args, |text, other| text.starts_with(other)))
+    ..Function::plain("startsWith", Gives::Boolean, |run, args| {
+        super::test(run, args, |text, other| text.starts_with(other))
+    })
 };

@@ -17,7 +17,10 @@ pub(super) const FUNCTION: Function = Function {
     ..Function::plain("substr", Gives::Text, substr)
 };
 
-fn substr<'a>(_: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+fn substr<'a>(run: &mut Run<'a>, args: &[V<'a>]) -> V<'a> {
+    if !super::slow(run, args) {
+        return V::Null;
+    }
     let bound = |v: &V<'a>| v.as_f64().map(|n| n.max(0.0) as usize);
     let (Some(text), Some(start)) = (args[0].as_str(), bound(&args[1])) else { return V::Null };
     let end = match args.get(2) {

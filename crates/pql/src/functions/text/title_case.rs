@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".titleCase()"#, r#""""#),
         ("nope.titleCase()", "null"),
     ],
-    ..Function::plain("titleCase", Gives::Text, |_, args| {
-        super::one(args, |text| super::made(super::capitalized(text)))
+    ..Function::plain("titleCase", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::made(super::capitalized(text)))
     })
 };

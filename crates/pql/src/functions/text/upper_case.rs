@@ -10,5 +10,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""straße".upperCase()"#, r#""STRASSE""#),
         ("nope.upperCase()", "null"),
     ],
-    ..Function::plain("upperCase", Gives::Text, |_, args| super::one(args, |text| super::made(text.to_uppercase())))
+    ..Function::plain("upperCase", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| super::made(text.to_uppercase()))
+    })
 };

@@ -13,8 +13,8 @@ pub(super) const FUNCTION: Function = Function {
         (r#""%FF".urlDecode()"#, "null"),
         ("nope.urlDecode()", "null"),
     ],
-    ..Function::plain("urlDecode", Gives::Text, |_, args| {
-        super::one(args, |text| decoded(text).map_or(V::Null, super::made))
+    ..Function::plain("urlDecode", Gives::Text, |run, args| {
+        super::slowly(run, args, |text| decoded(text).map_or(V::Null, super::made))
     })
 };
 

@@ -11,7 +11,7 @@ pub(super) const FUNCTION: Function = Function {
         (r#""".urlEncode()"#, r#""""#),
         ("nope.urlEncode()", "null"),
     ],
-    ..Function::plain("urlEncode", Gives::Text, |_, args| super::one(args, |text| super::made(encoded(text))))
+    ..Function::plain("urlEncode", Gives::Text, |run, args| super::slowly(run, args, |text| super::made(encoded(text))))
 };
 
 fn encoded(text: &str) -> String {
@@ -20,7 +20,10 @@ fn encoded(text: &str) -> String {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'*' | b'_' => out.push(char::from(byte)),
             b' ' => out.push('+'),
-            other => out.push_str(&format!("%{other:02X}")),
+            other => {
+                let digit = |of: u8| char::from(b"0123456789ABCDEF"[usize::from(of)]);
+                out.extend(['%', digit(other >> 4), digit(other & 15)]);
+            }
         }
     }
     out
