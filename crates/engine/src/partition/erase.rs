@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::key;
 use crate::plan::SandboxPlan;
 use model::codec::DecodeError;
-use model::{DatasetNo, PartitionNo, ProfileId, SandboxId};
-use profile::{Event, Fragment, Profile};
+use model::{DatasetNo, PartitionNo, ProfileId, SandboxId, SmolStr};
+use profile::{AttributeMerge, Event, Fragment, Graph, MergePolicy, Profile};
 use std::ops::ControlFlow;
 use store::Keyspace;
 
@@ -65,11 +65,9 @@ impl PartitionWorker {
             return Ok(());
         }
         hot.merged = None;
-        let plan = self.plan(no, sandbox);
         // Flows that send attributes are told of those that are no more.
         let taken = Profile { fragments, ..Profile::default() };
-        let written = plan.merge_policies.first().filter(|_| !taken.fragments.is_empty());
-        let written = written.map(|policy| profile::attributes(&taken, policy, None));
+        let written = (!taken.fragments.is_empty()).then(|| profile::attributes(&taken, &anything_goes(), None));
         if hot.exists() {
             let _ = self.settle(no, sandbox, id, &mut hot, Touch { all: true, written, ..Touch::default() }, None)?;
         }
@@ -134,6 +132,11 @@ impl PartitionWorker {
         }
         Ok((other, left))
     }
+}
+
+/// A merge that leaves no data set out, as policies may whose order does not name one that is gone.
+fn anything_goes() -> MergePolicy {
+    MergePolicy { id: SmolStr::default(), graph: Graph::Pdg, attributes: AttributeMerge::TimestampOrdered }
 }
 
 fn take_fragments(profile: &mut Profile, gone: impl Fn(DatasetNo) -> bool) -> Vec<Fragment> {

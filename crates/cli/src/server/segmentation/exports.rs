@@ -36,11 +36,12 @@ pub(super) async fn follow_deletions(room: Arc<Room>, mut stopped: watch::Receiv
     let mut changed = room.changed.clone();
     let mut last = None;
     loop {
-        let current = room.engine.control().current();
-        let ids: BTreeSet<SmolStr> =
-            current.docs.iter_everywhere(Collection::Dataset).map(|(_, doc)| doc.id.clone()).collect();
+        let ids = datasets(&room);
         if last.as_ref() != Some(&ids) {
-            remove_deleted(&room.root.join(DIRECTORY), &ids);
+            let room = room.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || remove_deleted(&room)).await {
+                tracing::error!(%error, "exports of deleted data sets could not be looked for");
+            }
             last = Some(ids);
         }
         // An error means that the server is gone: stop as well.
@@ -51,9 +52,19 @@ pub(super) async fn follow_deletions(room: Arc<Room>, mut stopped: watch::Receiv
     }
 }
 
-fn remove_deleted(exports: &Path, there: &BTreeSet<SmolStr>) {
-    for set in fs::read_dir(exports).into_iter().flatten().flatten() {
-        if !set.file_name().to_str().is_some_and(|id| there.contains(id))
+fn datasets(room: &Room) -> BTreeSet<SmolStr> {
+    let current = room.engine.control().current();
+    current.docs.iter_everywhere(Collection::Dataset).map(|(_, doc)| doc.id.clone()).collect()
+}
+
+/// Directories of other names are somebody else's.
+fn remove_deleted(room: &Room) {
+    let is_id = |name: &str| name.len() == 24 && name.bytes().all(|b| b.is_ascii_hexdigit());
+    for set in fs::read_dir(room.root.join(DIRECTORY)).into_iter().flatten().flatten() {
+        let name = set.file_name();
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else { continue };
+        // Asked anew for each: a data set may have come since the directory was opened.
+        if !datasets(room).contains(id)
             && let Err(error) = fs::remove_dir_all(set.path())
         {
             tracing::warn!(%error, path = %set.path().display(), "what was exported into a deleted data set is still there");
