@@ -149,6 +149,14 @@ impl Renderer<'_> {
         if out.len() > self.out_max { Err(self.too_long()) } else { Ok(()) }
     }
 
+    /// Counts the bytes that a text which becomes a value is about to get.
+    pub(crate) fn grow(&mut self, out: &str, bytes: usize) -> Raised<()> {
+        if out.len().saturating_add(bytes) > self.out_max {
+            return Err(self.too_long());
+        }
+        self.charge(bytes)
+    }
+
     #[cold]
     pub(crate) fn too_long(&self) -> Box<Fault> {
         fault(format!("the output is longer than {} bytes", self.limits.output_bytes))

@@ -197,6 +197,7 @@ impl<'a> Renderer<'a> {
         let [copy, parent] = [1, 2].map(|more| Owner::Copy(self.links.copies + more));
         self.links.copies += 2;
         let (into, length) = (Owner::Template(template), self.links.copied.len());
+        self.step(length as u64)?;
         for at in 0..length {
             let Copied { name, source, found, .. } = self.links.copied[at];
             if self.links.copied[at].into == into {
@@ -358,6 +359,9 @@ impl<'a> Renderer<'a> {
     /// Calls a macro with arguments that are already evaluated.
     fn call_macro(&mut self, called: Called<'a>, positional: Positional<'a>, named: Named<'a>) -> Raised<Value> {
         let Called { source, found, .. } = called;
+        // Every name that is given is looked for among the parameters, and every parameter among the names.
+        let looked_at = found.params.len().saturating_mul(1 + named.len()) as u64;
+        self.step(1 + (looked_at >> 2) + (positional.len() as u64 >> 2))?;
         // As all callables without declared names, a macro without parameters ignores what it gets.
         let ignores = found.params.is_empty();
         let known = |name: &str| ignores || found.params.iter().any(|(p, _)| p.text == name);
@@ -423,9 +427,17 @@ impl<'a> Renderer<'a> {
 
     /// `k.m(…)`
     pub(crate) fn call_imported(&mut self, template: Option<&'a Template>, method: &'a Method) -> Raised<Val<'a>> {
-        // The arguments are evaluated here too, for what they change.
+        // The arguments are evaluated here too, for what they change; what only reads a name changes nothing.
         for arg in &method.args.positional {
-            self.eval(arg)?;
+            let reads = match arg {
+                Expr::Const(_) => true,
+                // In strict mode a missing name goes before a missing macro.
+                Expr::Var(_) | Expr::Path(_) => !self.strict,
+                _ => false,
+            };
+            if !reads {
+                self.eval(arg)?;
+            }
         }
         let Some(template) = template else { return Err(fault("the name of the imported template is null")) };
         match self.find_macro(&method.name, Some(template))? {

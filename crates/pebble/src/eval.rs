@@ -328,6 +328,7 @@ impl<'a> Renderer<'a> {
             && !key.is_number()
         {
             let name = self.shown(key);
+            self.read(name.len()).map_err(|f| f.at(span))?;
             return Ok(self.shown_variable(*frame, &name));
         }
         if let (Val::Ref(Value::Map(map)), Value::Str(name)) = (&base, key)
@@ -338,15 +339,18 @@ impl<'a> Renderer<'a> {
         }
         self.changed.spend(crate::print::reading(key.text().map_or(0, str::len)));
         let held = self.held(base);
+        let name = key.text().unwrap_or_default();
         if let Some(text) = held.text() {
-            self.charge(text.len()).map_err(|f| f.at(span))?;
+            let bytes = text.len().saturating_add(methods::result_bytes(&held, name, &[]));
+            self.charge(bytes).map_err(|f| f.at(span))?;
         }
+        let printed = methods::is_printed(&held, name, &[]) && !matches!(*held, Value::Map(_));
         let found = match (&held, self.changed.is_empty()) {
             (Held::Ref(value), true) => operators::attribute(value, key, &self.changed).map(|f| f.map(Held::val)),
             (value, _) => operators::attribute(value, key, &self.changed).map(|f| f.map(|h| Val::Own(h.owned()))),
         };
         match found.map_err(|f| f.at(span))? {
-            Some(value) => Ok(value),
+            Some(value) => self.paid(value, printed).map_err(|f| f.at(span)),
             None if self.strict => Err(missing("attribute", &self.shown(key), span)),
             None => Ok(Val::Ref(&NULL)),
         }
@@ -698,16 +702,30 @@ impl<'a> Renderer<'a> {
         }
         let given: usize = args.iter().map(|a| a.text().map_or(0, str::len)).sum();
         self.read(given).map_err(|f| f.at(method.span))?;
-        self.charge(base.text().map_or(0, str::len)).map_err(|f| f.at(method.span))?;
+        let made = methods::result_bytes(&base, &method.name, &args);
+        self.charge(base.text().map_or(0, str::len).saturating_add(made)).map_err(|f| f.at(method.span))?;
         let found = match methods::with_pattern(self, &base, &method.name, &args) {
             Ok(None) => methods::method(&base, &method.name, &args, &self.changed),
             done => done,
         };
         match found.map_err(|f| f.at(method.span))? {
-            Some(value) => Ok(Val::Own(value)),
+            Some(value) => {
+                let printed = methods::is_printed(&base, &method.name, &args);
+                self.paid(Val::Own(value), printed).map_err(|f| f.at(method.span))
+            }
             None if self.strict => Err(missing("method", &method.name, method.span)),
             None => Ok(Val::Ref(&NULL)),
         }
+    }
+
+    /// What a method has made, once its work is paid for; what was printed is counted here.
+    fn paid(&mut self, value: Val<'a>, printed: bool) -> Raised<Val<'a>> {
+        match &value {
+            Val::Own(Value::Str(text)) if printed => self.charge(text.len())?,
+            _ if self.changed.is_exhausted() => return Err(self.too_many_steps()),
+            _ => {}
+        }
+        Ok(value)
     }
 
     /// Evaluates arguments that are laid out by name.

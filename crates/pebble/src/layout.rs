@@ -20,7 +20,7 @@ pub fn format_source(name: &str, source: &str, options: &Options) -> Result<Stri
     let mut at = 0;
     while at < tokens.len() {
         if matches!(tokens[at].kind, Kind::PrintStart | Kind::TagStart) {
-            let mut code = Code { source, tokens: &tokens, at, atoms: Vec::new() };
+            let mut code = Code { source, tokens: &tokens, at, atoms: Vec::new(), bracketed: false };
             code.read();
             out.push_str(&source[copied..tokens[at].span.start as usize]);
             code.write(&mut out);
@@ -86,6 +86,8 @@ struct Code<'s> {
     tokens: &'s [Token],
     at: usize,
     atoms: Vec<Atom>,
+    /// Has there been a bracket yet?
+    bracketed: bool,
 }
 
 impl Code<'_> {
@@ -117,6 +119,7 @@ impl Code<'_> {
                 _ => Role::Value,
             };
             self.atoms.push(Atom { start, end, role });
+            self.bracketed |= matches!(role, Role::OpenTight | Role::OpenBracket);
             self.at += 1;
             if role == Role::Close || self.at >= self.tokens.len() {
                 return;
@@ -134,8 +137,7 @@ impl Code<'_> {
 
     fn name_role(&self, name: &str) -> Role {
         let attribute = self.atoms.last().is_some_and(|a| a.role == Role::Tight);
-        let in_brackets = self.atoms.iter().any(|a| matches!(a.role, Role::OpenTight | Role::OpenBracket));
-        if !attribute && !in_brackets && KEYWORDS.contains(&name) { Role::Keyword } else { Role::Value }
+        if !attribute && !self.bracketed && KEYWORDS.contains(&name) { Role::Keyword } else { Role::Value }
     }
 
     /// Does the word before ask for a value?

@@ -122,8 +122,36 @@ pub(crate) fn method(base: &Value, name: &str, args: &[Held<'_>], changed: &Chan
         }
         // That of the others is another one each time.
         (Some(_), Value::Array(_) | Value::Opaque(_)) | (None, _) => None,
-        (Some(_), _) => Some(Value::Int(base.java_hash())),
+        (Some(_), _) => Some(Value::Int(changed.hash(base))),
     })
+}
+
+/// Bytes that the result of a method takes beside those of the text it is called on.
+pub(crate) fn result_bytes(base: &Value, name: &str, args: &[Held<'_>]) -> usize {
+    let is = |methods: &[&str]| methods.iter().any(|method| name.eq_ignore_ascii_case(method));
+    match (base, args) {
+        // Letters of other scripts may become up to three.
+        (Value::Str(s), []) if !s.is_ascii() && is(&["toUpperCase", "toLowerCase"]) => s.len().saturating_mul(2),
+        (Value::Str(s), [other]) if is(&["equalsIgnoreCase", "compareToIgnoreCase"]) => {
+            other.text().map_or(0, |other| s.len().saturating_add(other.len().saturating_mul(2)))
+        }
+        (Value::Str(_), [part]) if is(&["concat"]) => part.text().map_or(0, str::len),
+        (Value::Str(s), [from, to]) if is(&["replace"]) => match (&**from, &**to) {
+            (Value::Str(from), Value::Str(to)) => filters::replaced_size(s, from, to),
+            _ => 0,
+        },
+        (Value::Map(map), []) if is(&["keySet", "values"]) => map.len().saturating_mul(size_of::<Value>()),
+        (Value::Map(map), []) if is(&["entrySet"]) => map.len().saturating_mul(ENTRY_BYTES),
+        _ => 0,
+    }
+}
+
+/// What an entry takes that is a value of its own.
+const ENTRY_BYTES: usize = 4 * size_of::<Value>();
+
+/// Is the result a text that is made by printing? Its size is known once it is made, which `Changed` bounds.
+pub(crate) fn is_printed(base: &Value, name: &str, args: &[Held<'_>]) -> bool {
+    base.text().is_none() && args.is_empty() && name.eq_ignore_ascii_case("toString")
 }
 
 fn whole(number: &Value) -> i64 {
@@ -199,6 +227,7 @@ fn thing_method(thing: &Thing, name: &str, args: &[Held<'_>], changed: &Changed)
             (Some("get"), [key]) => {
                 let mut text = String::new();
                 changed.print(key, &mut text);
+                changed.spend(crate::print::reading(text.len()));
                 Some(map.get(&text).cloned().unwrap_or(Value::Null))
             }
             (Some("isEmpty"), []) => Some(Value::Bool(false)),

@@ -34,35 +34,25 @@ pub(crate) fn map(entries: Vec<(Value, Value)>) -> Raised<Value> {
 /// Entries in the order of a `HashMap`; of equal keys the last value counts.
 pub(crate) fn hashed(entries: Vec<(Value, Value)>, capacity: usize, changed: &Changed) -> Raised<Vec<(Value, Value)>> {
     let mut kept: Vec<(Value, Value)> = Vec::with_capacity(entries.len());
+    let mut hashes: Vec<i32> = Vec::with_capacity(entries.len());
     let mut places: std::collections::HashMap<i32, Vec<usize>> = std::collections::HashMap::new();
     for (key, value) in entries {
-        changed.spend(1 + hashing(&key));
+        let hash = changed.hash(&key);
         if changed.is_exhausted() {
             return Err(fault("the entries of a map take too many steps"));
         }
-        let same = places.entry(key.java_hash()).or_default();
+        let same = places.entry(hash).or_default();
         match same.iter().find(|i| changed.equal(&kept[**i].0, &key)) {
             Some(i) => kept[*i].1 = value,
             None => {
                 same.push(kept.len());
                 kept.push((key, value));
+                hashes.push(hash);
             }
         }
     }
-    let hashes: Vec<i32> = kept.iter().map(|(k, _)| k.java_hash()).collect();
     let mut slots: Vec<Option<(Value, Value)>> = kept.into_iter().map(Some).collect();
     Ok(java::hash_order(&hashes, capacity).into_iter().filter_map(|i| slots[i].take()).collect())
-}
-
-/// Steps of a `hashCode`.
-pub(crate) fn hashing(value: &Value) -> u64 {
-    match value {
-        Value::Str(s) => reading(s.len()),
-        Value::Safe(s) => reading(s.len()),
-        Value::List(list) | Value::Array(list) if list.nesting <= 2 => list.items.iter().map(|v| 1 + hashing(v)).sum(),
-        Value::Map(map) if map.nesting <= 2 => map.entries.iter().map(|(k, v)| 2 + hashing(k) + hashing(v)).sum(),
-        _ => 0,
-    }
 }
 
 pub(crate) fn literal_map(entries: Vec<(Value, Value)>, changed: &Changed) -> Raised<Value> {
@@ -338,6 +328,7 @@ fn of_thing<'a>(base: &'a Value, thing: &'a Thing, key: &Value, changed: &Change
         (Thing::View(map), key) => {
             let mut name = String::new();
             changed.print(key, &mut name);
+            changed.spend(reading(name.len()));
             Ok(map.get(&name).map(Held::Ref))
         }
         _ => property(base, key, changed),

@@ -215,6 +215,32 @@ impl Changed {
         }
     }
 
+    /// `hashCode`, which is paid for first; once no steps are left it is 0.
+    pub(crate) fn hash(&self, value: &Value) -> i32 {
+        if self.pays_hash(value) { value.java_hash() } else { 0 }
+    }
+
+    /// Takes the steps of a `hashCode`, as far as there are any.
+    fn pays_hash(&self, value: &Value) -> bool {
+        self.spend(match value {
+            Value::Str(s) => 1 + reading(s.len()),
+            Value::Safe(s) => 1 + reading(s.len()),
+            Value::Big(big) => big.hash_steps(),
+            _ => 1,
+        });
+        let inside = match value {
+            Value::List(list) | Value::Array(list) if list.nesting <= 2 => {
+                list.items.iter().all(|item| self.pays_hash(item))
+            }
+            Value::Map(map) if map.nesting <= 2 => {
+                map.entries.iter().all(|(key, value)| self.pays_hash(key) && self.pays_hash(value))
+            }
+            Value::Entry(entry) => self.pays_hash(&entry.0) && self.pays_hash(&entry.1),
+            _ => true,
+        };
+        inside && !self.is_exhausted()
+    }
+
     /// Appends compact JSON.
     pub(crate) fn write_json(&self, value: &Value, out: &mut String) {
         crate::json::write(value, self, out);

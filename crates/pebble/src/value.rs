@@ -93,13 +93,22 @@ impl Big {
         Some(Big { digits: text.into(), low, double: text.parse().ok()? })
     }
 
+    /// Steps of `java_hash`, whose work grows with the square of the digits.
+    pub(crate) fn hash_steps(&self) -> u64 {
+        let digits = self.digits.len() as u64;
+        1 + (digits.saturating_mul(digits) >> 13)
+    }
+
     /// `BigInteger.hashCode`: of the 32-bit words of the magnitude, the highest first.
     pub(crate) fn java_hash(&self) -> i32 {
         let mut words: Vec<u32> = Vec::new();
-        for digit in self.digits.bytes().filter(u8::is_ascii_digit) {
-            let mut carry = u64::from(digit - b'0');
+        let digits = self.digits.strip_prefix('-').unwrap_or(&self.digits).as_bytes();
+        // As many digits at once as fit a word.
+        for chunk in digits.chunks(9) {
+            let times = 10_u64.pow(chunk.len() as u32);
+            let mut carry = chunk.iter().fold(0, |n, digit| 10 * n + u64::from(digit - b'0'));
             for word in &mut words {
-                carry += u64::from(*word) * 10;
+                carry += u64::from(*word) * times;
                 *word = carry as u32;
                 carry >>= 32;
             }
@@ -540,5 +549,21 @@ mod tests {
     #[test]
     fn a_value_takes_three_words() {
         assert_eq!(size_of::<super::Value>(), 24);
+    }
+
+    #[test]
+    fn large_numbers_hash_as_there() {
+        for (digits, hash) in [
+            ("18446744073709551616", 961),
+            ("-18446744073709551616", -961),
+            ("1000000000000000000000000000007", 1319562401),
+            (
+                "9999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999999",
+                -302087074,
+            ),
+            ("-12345678901234567890000000000000000000", 1768060616),
+        ] {
+            assert_eq!(super::Big::parse(digits).map(|big| big.java_hash()), Some(hash), "{digits}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Hostile templates end with an error, in bounded time, memory and stack.
 
-use pebble::{Limits, Options, Phase, Template, Value};
+use pebble::{Limits, Options, Phase, Template, Templates, Value};
 use std::time::Duration;
 
 /// Without a limit of time, so that a busy machine changes nothing.
@@ -205,6 +205,114 @@ fn values_in_use_count_until_they_are_gone() {
     let again =
         format!("{large}{{% set t = 0 %}}{{% for i in 1..20 %}}{{% set t = s ~ i %}}{{% endfor %}}{{{{ t|length }}}}");
     assert_eq!(render(&again).as_deref(), Ok("2097154"));
+}
+
+/// `s` and `by` are texts of 1 MB and 16,384 groups, `g` of 128 KB that triples in upper case, `l` a list, `m` a map, `d`
+/// a tree of lists that share, `n` a number of many digits.
+fn large_context() -> Value {
+    let mut shared = Value::list(vec![Value::string("x".repeat(64)); 64]);
+    for _ in 0..2 {
+        shared = Value::list(vec![shared; 64]);
+    }
+    let key = |i: i64| (pebble::Key::from(format!("k{i}")), Value::int(i));
+    Value::map([
+        ("s".into(), Value::string("a".repeat(1 << 20))),
+        ("by".into(), Value::string("$0".repeat(1 << 14))),
+        ("blank".into(), Value::string("$1".repeat(1 << 14))),
+        ("dollars".into(), Value::string("$".repeat(1 << 13))),
+        ("short".into(), Value::string("a".repeat(1 << 13))),
+        ("g".into(), Value::string("\u{390}".repeat(1 << 16))),
+        ("l".into(), Value::list((0..20_000).map(Value::int).collect())),
+        ("m".into(), Value::map((0..20_000).map(key))),
+        ("d".into(), shared),
+        ("n".into(), Value::parse_json(&"7".repeat(300_000)).expect("a number")),
+    ])
+}
+
+#[test]
+fn what_methods_make_is_paid_for_before() {
+    let limits = Limits { steps: 1_000_000, ..LIMITS };
+    let many = |part: &str, times: usize| format!("[{}]|length", vec![part; times].join(", "));
+    for (expression, part) in [
+        ("s.replaceFirst('(?s)a+', by)".to_owned(), "longer"),
+        ("s.replaceAll('a{1000}', by)".to_owned(), "longer"),
+        ("s.replaceAll('a()', blank)".to_owned(), "steps"),
+        (many("s.replaceFirst('a', 'b')", 5), "take more than 8388608 bytes"),
+        ("s.replace('', by)".to_owned(), "take more than 8388608 bytes"),
+        ("short.replace('a', short)".to_owned(), "take more than 8388608 bytes"),
+        (many("s.concat(s)", 5), "take more than 8388608 bytes"),
+        (many("g.toUpperCase()", 22), "take more than 8388608 bytes"),
+        (many("g.toUpperCase", 22), "take more than 8388608 bytes"),
+        (many("m.values()", 20), "take more than 8388608 bytes"),
+        (many("m.entrySet()", 5), "take more than 8388608 bytes"),
+        ("d.toString()".to_owned(), "take more than 8388608 bytes"),
+        ("d.toString".to_owned(), "take more than 8388608 bytes"),
+        ("'a'.matches(short)".to_owned(), "0"),
+        ("'a'.matches(s)".to_owned(), "steps"),
+        ("'a'.replaceAll(dollars, '')".to_owned(), "take more than 8388608 bytes"),
+        ("'a'|split(dollars)".to_owned(), "take more than 8388608 bytes"),
+        ("n.hashCode()".to_owned(), "steps"),
+        ("n.hashCode".to_owned(), "steps"),
+        ("{n: 1, 'a': 2}".to_owned(), "steps"),
+        ("'%h'|format(n)".to_owned(), "steps"),
+        (many("l.hashCode()", 60), "steps"),
+        (many("m.hashCode()", 30), "steps"),
+        ("([m, m]).hashCode()".to_owned(), "0"),
+    ] {
+        let template = Template::compile("t", &format!("\n {{{{ {expression} }}}}"), &Options::default());
+        let mut out = String::new();
+        let done = template.expect("sound").render(&large_context(), &mut out, &limits);
+        let shown = &expression[..expression.len().min(60)];
+        match done {
+            Err(error) => {
+                assert!(error.message.contains(part), "{shown}: {error}");
+                assert_eq!(error.line, 2, "{shown}: {error}");
+            }
+            Ok(()) => assert_eq!(part, "0", "{shown}: no refusal"),
+        }
+    }
+}
+
+#[test]
+fn what_methods_make_is_the_same_as_ever() {
+    for (expression, result) in [
+        ("'xaay'.replaceAll('(a)(b)?', '<$1$2\\$>')", "x&lt;a$&gt;&lt;a$&gt;y"),
+        ("'abc'.replace('', '-')", "-a-b-c-"),
+        ("short.replace('a', 'bc').length()", "16384"),
+        ("[short.concat(short)]|length", "1"),
+        ("l.hashCode()", &list_hash(20_000).to_string()),
+    ] {
+        let template = Template::compile("t", &format!("{{{{ {expression} }}}}"), &Options::default()).expect("sound");
+        let mut out = String::new();
+        template.render(&large_context(), &mut out, &LIMITS).unwrap_or_else(|e| panic!("{expression}: {e}"));
+        assert_eq!(out, result, "{expression}");
+    }
+}
+
+fn list_hash(items: i32) -> i32 {
+    (0..items).fold(1_i32, |hash, item| hash.wrapping_mul(31).wrapping_add(item))
+}
+
+#[test]
+fn calls_of_imported_macros_are_paid_for() {
+    let limits = Limits { steps: 50_000, ..LIMITS };
+    let nested = |times: usize| format!("{}1{}", "k.m(".repeat(times), ")".repeat(times));
+    let given: Vec<String> = (0..300).map(|i| format!("p{i}=1")).collect();
+    let params: Vec<String> = (0..300).map(|i| format!("p{i}")).collect();
+    let called = format!("{{% for i in 1..20 %}}{{{{ w({}) }}}}{{% endfor %}}", given.join(", "));
+    for (source, fits) in [
+        (format!("{{% import 'k' as k %}}{{{{ {} }}}}", nested(4)), true),
+        (format!("{{% import 'k' as k %}}{{{{ {} }}}}", nested(24)), false),
+        (format!("{{% macro w({}) %}}{{% endmacro %}}{called}", params.join(", ")), false),
+    ] {
+        let mut set = Templates::default();
+        set.insert("k", "{% macro m(a) %}{{ a }}{% endmacro %}");
+        let template = Template::compile("t", &source, &Options::default()).expect("sound");
+        let mut out = String::new();
+        let done = template.render_in(&set, &Value::map([]), &mut out, &limits);
+        assert_eq!(done.is_ok(), fits, "{done:?}");
+        assert!(done.err().is_none_or(|error| error.message.contains("steps")));
+    }
 }
 
 #[test]

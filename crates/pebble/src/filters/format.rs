@@ -161,8 +161,7 @@ impl Spec {
             }
             'h' => {
                 self.check("-", false)?;
-                renderer.changed.spend(crate::operators::hashing(arg));
-                if null { "null".into() } else { format!("{:x}", arg.java_hash()) }
+                if null { "null".into() } else { format!("{:x}", renderer.changed.hash(arg)) }
             }
             'c' => {
                 self.check("-", true)?;

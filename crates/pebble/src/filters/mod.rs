@@ -108,7 +108,7 @@ pub(crate) fn names(options: &Options) -> impl Iterator<Item = &'static str> {
     all(options).map(|f| f.name)
 }
 
-pub(crate) use text::{is_match, replace_matches, replace_pairs, split_at, trimmed};
+pub(crate) use text::{is_match, replace_matches, replace_pairs, replaced_size, split_at, trimmed};
 
 /// The pairs of `replace({…})` when all of them are constant, in the order in which they are applied.
 pub(crate) fn constant_pairs(name: &str, bound: &Bound) -> Option<Vec<(String, String)>> {

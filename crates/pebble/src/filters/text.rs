@@ -211,10 +211,10 @@ fn replaced(renderer: &mut Renderer<'_>, text: &str, from: &str, to: &str) -> Ra
 }
 
 /// Bytes of a text after a replacement; at most so many where that is little.
-fn replaced_size(text: &str, from: &str, to: &str) -> usize {
+pub(crate) fn replaced_size(text: &str, from: &str, to: &str) -> usize {
     let most = (text.len() / from.len().max(1) + 1).saturating_mul(to.len());
     if to.len() <= from.len() || most <= COUNTED_FROM {
-        return text.len() + if to.len() <= from.len() { 0 } else { most };
+        return text.len().saturating_add(if to.len() <= from.len() { 0 } else { most });
     }
     text.len().saturating_add(text.matches(from).count().saturating_mul(to.len() - from.len()))
 }
@@ -415,7 +415,7 @@ fn each_match(
     delimiter: &str,
     found: &mut impl FnMut(&mut Renderer<'_>, usize, usize) -> Raised<bool>,
 ) -> Raised<()> {
-    let pattern = matcher(renderer, delimiter, &java_pattern(delimiter))?;
+    let pattern = matcher(renderer, delimiter, false)?;
     renderer.read(text.len())?;
     let mut next = 0;
     while next <= text.len() {
@@ -435,18 +435,26 @@ fn each_match(
     Ok(())
 }
 
-/// Makes the matcher of a pattern; the first form is the one that was given.
-fn matcher(renderer: &mut Renderer<'_>, given: &str, pattern: &str) -> Raised<fancy_regex::Regex> {
+/// Makes the matcher of a pattern, for texts of which it matches the `whole` or for parts.
+fn matcher(renderer: &mut Renderer<'_>, given: &str, whole: bool) -> Raised<fancy_regex::Regex> {
     /// Steps of making a matcher, beside those of its length.
     const MATCHER_STEPS: u64 = 64;
-    renderer.slow_step(MATCHER_STEPS + given.len() as u64)?;
-    (fancy_regex::RegexBuilder::new(pattern).backtrack_limit(BACKTRACK_MAX).build())
+    /// What a byte of a pattern may take in its matcher; nothing in a pattern gets longer by more in Rust's form.
+    const MATCHER_BYTES: usize = 128;
+    // Some patterns take the square of their length to read.
+    let length = given.len() as u64;
+    renderer.slow_step(MATCHER_STEPS.saturating_add(length).saturating_add(length.saturating_mul(length) >> 8))?;
+    renderer.charge(given.len().saturating_mul(MATCHER_BYTES))?;
+    let pattern = java_pattern(given);
+    renderer.charge(pattern.len().saturating_sub(given.len()).saturating_mul(MATCHER_BYTES))?;
+    let pattern = if whole { format!("\\A(?:{pattern})\\z") } else { pattern };
+    (fancy_regex::RegexBuilder::new(&pattern).backtrack_limit(BACKTRACK_MAX).build())
         .map_err(|e| fault(format!("not a regular expression: {e}")).given(given))
 }
 
 /// `String.matches`
 pub(crate) fn is_match(renderer: &mut Renderer<'_>, text: &str, pattern: &str) -> Raised<bool> {
-    let matcher = matcher(renderer, pattern, &format!("\\A(?:{})\\z", java_pattern(pattern)))?;
+    let matcher = matcher(renderer, pattern, true)?;
     renderer.read(text.len())?;
     matcher.is_match(text).map_err(|e| fault(format!("the regular expression gave up: {e}")).given(pattern))
 }
@@ -459,39 +467,47 @@ pub(crate) fn replace_matches(
     by: &str,
     most: usize,
 ) -> Raised<Value> {
-    let groups = matcher(renderer, pattern, &java_pattern(pattern))?;
+    let groups = matcher(renderer, pattern, false)?;
+    let names_groups = by.contains(['$', '\\']);
     let (mut out, mut from, mut count) = (String::new(), 0, 0);
     each_match(renderer, text, pattern, &mut |renderer, start, end| {
         if count == most {
             return Ok(false);
         }
         count += 1;
-        out.push_str(&text[from..start]);
+        let before = &text[from..start];
         from = end;
-        if by.contains(['$', '\\']) {
-            renderer.slow_step(1)?;
-            let found = groups.captures_from_pos(text, start);
-            let found = found.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(pattern))?;
-            expand(by, found.as_ref(), &mut out)?;
-        } else {
-            out.push_str(by);
+        if !names_groups {
+            renderer.grow(&out, before.len().saturating_add(by.len()))?;
+            out.extend([before, by]);
+            return Ok(true);
         }
-        renderer.room(&out)?;
+        renderer.slow_step(1)?;
+        let found = groups.captures_from_pos(text, start);
+        let found = found.map_err(|e| fault(format!("the regular expression gave up: {e}")).given(pattern))?;
+        // Every match reads the replacement, for its size and for the text.
+        renderer.read(2 * by.len())?;
+        let mut size = before.len();
+        expand(by, found.as_ref(), &mut |part| size = size.saturating_add(part.len()))?;
+        renderer.grow(&out, size)?;
+        out.push_str(before);
+        expand(by, found.as_ref(), &mut |part| out.push_str(part))?;
         Ok(true)
     })?;
+    renderer.grow(&out, text.len() - from)?;
     out.push_str(&text[from..]);
-    renderer.charge(out.len())?;
     Ok(Value::Str(out.into()))
 }
 
-/// Appends a replacement: `$1` is a group, a backslash takes the meaning of what follows.
-fn expand(by: &str, found: Option<&fancy_regex::Captures<'_, str>>, out: &mut String) -> Raised<()> {
+/// Gives the parts of a replacement in turn: `$1` is a group, a backslash takes the meaning of what follows.
+fn expand(by: &str, found: Option<&fancy_regex::Captures<'_, str>>, part: &mut impl FnMut(&str)) -> Raised<()> {
+    let mut room = [0; 4];
     let wrong = || fault("this replacement names no group").given(by);
     let groups = found.map_or(0, |found| found.len());
     let mut rest = by.chars().peekable();
     while let Some(c) = rest.next() {
         match c {
-            '\\' => out.push(rest.next().ok_or_else(wrong)?),
+            '\\' => part(rest.next().ok_or_else(wrong)?.encode_utf8(&mut room)),
             '$' => {
                 let digit = |c: &char| c.to_digit(10).map(|d| d as usize);
                 let mut group = rest.next().as_ref().and_then(digit).filter(|g| *g < groups).ok_or_else(wrong)?;
@@ -499,9 +515,9 @@ fn expand(by: &str, found: Option<&fancy_regex::Captures<'_, str>>, out: &mut St
                     group = longer;
                     rest.next();
                 }
-                out.push_str(found.and_then(|f| f.get(group)).map_or("", |m| m.as_str()));
+                part(found.and_then(|f| f.get(group)).map_or("", |m| m.as_str()));
             }
-            c => out.push(c),
+            c => part(c.encode_utf8(&mut room)),
         }
     }
     Ok(())

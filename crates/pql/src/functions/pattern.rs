@@ -15,12 +15,17 @@ use std::rc::Rc;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Backtracking steps after which a text counts as not matching.
+/// Backtracking steps that are tried, one number after the other: most texts need few, and what they cost is not known
+/// else.
+const STEPS: [usize; 5] = [1_000, 16_000, 128_000, 1_000_000, 4_000_000];
+/// Steps after which a text counts as not matching, and how many there are for each byte of a longer one.
 const STEPS_MAX: usize = 1_000_000;
-/// Steps that are tried first, one after the other: most texts need few, and what they cost is not known else.
-const STEPS: [usize; 3] = [1_000, 32_000, STEPS_MAX];
-/// Steps times bytes of the text that may be looked at: a step can look at the whole text.
+const STEPS_PER_BYTE: usize = 8;
+/// Steps times bytes that each may look at: where characters are repeated, those of the longest run of them; where
+/// groups are, the whole text.
 const LOOKS_MAX: usize = 1 << 30;
+/// Such bytes that a part of an item pays for, when the steps were taken in vain.
+const LOOKS_PER_PART: usize = 4;
 /// What a step costs, in parts of an item.
 const STEP_COST: u32 = 8;
 /// What a byte costs for each character of the expression, in parts of an item: one of so many.
@@ -54,16 +59,37 @@ pub(crate) enum Use {
 /// Expressions of data with what they were compiled to, if they were.
 type Kept = HashMap<(SmolStr, Use), Option<Rc<Regex>>>;
 
+/// An expression of the engine, compiled for each number of steps that it may take; those for more steps are made when
+/// they are needed. One that takes no steps has the first only.
+#[derive(Clone)]
+struct Engine {
+    pattern: String,
+    hard: bool,
+    compiled: [OnceLock<Option<fancy_regex::Regex>>; STEPS.len()],
+}
+
+impl Engine {
+    fn new(pattern: String, hard: bool) -> Engine {
+        Engine { pattern, hard, compiled: <[OnceLock<_>; STEPS.len()]>::default() }
+    }
+
+    fn with_steps(&self, at: usize) -> Option<&fancy_regex::Regex> {
+        self.compiled[at].get_or_init(|| build(&self.pattern, STEPS[at]).ok()).as_ref()
+    }
+}
+
 /// A compiled regular expression.
 #[derive(Clone)]
 pub(crate) struct Regex {
-    pattern: String,
-    /// By the number of steps that they may take; those for more steps are made when they are needed. An expression
-    /// that takes no steps has the first one only.
-    compiled: [OnceLock<Option<fancy_regex::Regex>>; STEPS.len()],
-    hard: bool,
+    exact: Engine,
+    /// For texts whose lines end in a simple way, and whether lines are looked for.
+    plain: Option<(Engine, bool)>,
     trims: bool,
     weight: usize,
+    /// What is repeated without end, if that can be told, and how it is found.
+    runs: Option<Vec<String>>,
+    measures: OnceLock<Option<Vec<fancy_regex::Regex>>>,
+    references: usize,
 }
 
 impl Regex {
@@ -73,12 +99,20 @@ impl Regex {
             return Err(format!("it is longer than {PATTERN_BYTES_MAX} bytes"));
         }
         // A fault is told as it stands in the pattern that was given.
-        let java::Translated { pattern, hard, trims, weight } = java::translated(pattern, of == Use::Test)?;
-        let compiled = <[OnceLock<_>; STEPS.len()]>::default();
+        let read = java::translated(pattern, of == Use::Test)?;
+        let exact = Engine::new(read.pattern, read.hard);
         let first =
-            build(&pattern, STEPS[0]).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())?;
-        let _ = compiled[0].set(Some(first));
-        Ok(Regex { pattern, compiled, hard, trims, weight: weight.max(1) })
+            build(&exact.pattern, STEPS[0]).map_err(|e| e.to_string().lines().last().unwrap_or_default().to_owned())?;
+        let _ = exact.compiled[0].set(Some(first));
+        Ok(Regex {
+            exact,
+            plain: read.plain.map(|plain| (Engine::new(plain.pattern, plain.hard), plain.lines)),
+            trims: read.trims,
+            weight: read.weight.max(1),
+            runs: read.runs,
+            measures: OnceLock::new(),
+            references: read.references,
+        })
     }
 
     /// A pattern that is data: compiled once in a while; `None` if it does not compile.
@@ -108,32 +142,60 @@ impl Regex {
         run.spend(u32::try_from(looks).unwrap_or(u32::MAX))
     }
 
-    /// Carries out a search in a text of so many bytes, with as many steps as it needs; `None` where that was given up.
+    /// What to search a text with.
+    fn engine(&self, text: &str) -> &Engine {
+        match &self.plain {
+            Some((plain, lines)) if java::Plain::fits(*lines, text) && plain.with_steps(0).is_some() => plain,
+            _ => &self.exact,
+        }
+    }
+
+    /// Carries out a search in a text, with as many steps as it needs; `None` where that was given up.
     fn search<T>(
         &self,
-        bytes: usize,
+        engine: &Engine,
+        text: &str,
         run: &mut Run<'_>,
         find: impl Fn(&fancy_regex::Regex) -> Result<T, fancy_regex::Error>,
     ) -> Option<T> {
+        let most = STEPS_MAX.max(STEPS_PER_BYTE.saturating_mul(text.len()));
+        let mut looks = None;
         for (at, steps) in STEPS.into_iter().enumerate() {
             // The first steps are often not taken.
             let cost = if at == 0 { STEP_COST * steps as u32 / 2 } else { STEP_COST * steps as u32 };
-            if run.is_exhausted() || (self.hard && !run.spend(cost)) {
+            if run.is_exhausted() || (engine.hard && !run.spend(cost)) {
                 return None;
             }
-            let allowed = at == 0 || steps <= LOOKS_MAX / bytes.max(1);
-            match self.with_steps(at).filter(|_| allowed).map(&find) {
+            match engine.with_steps(at).map(&find) {
                 Some(Ok(found)) => return Some(found),
                 Some(Err(_)) => {}
                 None => break,
+            }
+            let each = *looks.get_or_insert_with(|| self.looks(text, run));
+            run.spend(u32::try_from(steps.saturating_mul(each) / LOOKS_PER_PART).unwrap_or(u32::MAX));
+            let next = STEPS.get(at + 1).map_or(usize::MAX, |steps| *steps);
+            if next > most || next.saturating_mul(each) > LOOKS_MAX {
+                break;
             }
         }
         STOPPED.fetch_add(1, Ordering::Relaxed);
         None
     }
 
-    fn with_steps(&self, at: usize) -> Option<&fancy_regex::Regex> {
-        self.compiled[at].get_or_init(|| build(&self.pattern, STEPS[at]).ok()).as_ref()
+    /// How many bytes a step may look at.
+    fn looks(&self, text: &str, run: &mut Run<'_>) -> usize {
+        let build_all =
+            |runs: &Vec<String>| runs.iter().map(|of| build(&format!("(?:{of})+"), STEPS[0]).ok()).collect();
+        let Some(measures) = self.measures.get_or_init(|| self.runs.as_ref().and_then(build_all)) else {
+            return text.len();
+        };
+        let mut longest = 1;
+        for measure in measures {
+            run.pay_slow(text.len());
+            let runs = measure.find_iter(text).map(|found| found.map_or(text.len(), |run| run.as_str().len()));
+            longest = longest.max(runs.max().unwrap_or(0));
+        }
+        longest.saturating_mul(self.weight).saturating_mul(1 + self.references).min(text.len())
     }
 
     /// Whether some part of the text fits; `None` where that was given up.
@@ -141,11 +203,11 @@ impl Regex {
         if !self.pays(text, run) {
             return None;
         }
-        if self.search(text.len(), run, |regex| regex.is_match(text))? {
+        if self.search(self.engine(text), text, run, |regex| regex.is_match(text))? {
             return Some(true);
         }
         match java::trimmed(text).filter(|_| self.trims) {
-            Some(text) => self.search(text.len(), run, |regex| regex.is_match(text)),
+            Some(text) => self.search(self.engine(text), text, run, |regex| regex.is_match(text)),
             None => Some(false),
         }
     }
@@ -155,7 +217,7 @@ impl Regex {
         if !self.pays(text, run) {
             return None;
         }
-        let found = self.search(text.len(), run, |regex| regex.captures(text))??;
+        let found = self.search(self.engine(text), text, run, |regex| regex.captures(text))??;
         found.get(group).map(|part| part.as_str())
     }
 
@@ -164,16 +226,17 @@ impl Regex {
         if !self.pays(text, run) {
             return None;
         }
+        let engine = self.engine(text);
         let mut out = String::new();
         let (mut copied, mut from) = (0, 0);
         // An empty match right behind the one before is none.
         let mut last = None;
         while from <= text.len() {
             run.pay(1);
-            if self.hard {
+            if engine.hard {
                 run.pay_bytes(text.len() - from);
             }
-            let Some(found) = self.search(text.len(), run, |regex| regex.find_from_pos(text, from)) else {
+            let Some(found) = self.search(engine, text, run, |regex| regex.find_from_pos(text, from)) else {
                 return Some(text.to_owned());
             };
             let Some(found) = found else { break };
@@ -199,7 +262,7 @@ impl Regex {
 /// The same for equal expressions, whatever of them was compiled so far: trees are compared by it.
 impl fmt::Debug for Regex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Regex").field(&self.pattern).field(&self.trims).finish()
+        f.debug_tuple("Regex").field(&self.exact.pattern).field(&self.trims).finish()
     }
 }
 
@@ -319,11 +382,50 @@ mod tests {
     }
 
     #[test]
+    fn what_is_linear_is_right_in_long_texts() {
+        let world = World::nothing();
+        let line = "some words, 12 of them; targetx a@b.c\n";
+        for kilobytes in [1, 40, 100] {
+            let lines = line.repeat(kilobytes * 1_000 / line.len());
+            for (pattern, end, fits) in [
+                ("(target)$", "target", true),
+                ("(target)$", "target\r\n", true),
+                ("(target)$|nothing$", "target\n", true),
+                ("(target)$", "target\n\n", false),
+                ("(?<=\n)target", "target", true),
+                ("target(?!x)", "target", true),
+                ("target(?!x)", "targetx", false),
+                ("target(?=$|,)", "target", true),
+                ("target(?=$|,)", "target\n", true),
+                ("target(?=$|,)", "targetx\n", false),
+                ("(?m)^target$", "target", true),
+                ("(?m)^target$", "target\nx", true),
+                ("(?m)^target$", "x\u{2028}target\n", true),
+                ("(?m)^target$", "target.\n", false),
+                (r"(?m)^(\w+)$", "target\r\n", true),
+                (r"(\w)\1\w+(?=!)", "ttarget!\n", true),
+                (r"(?<=id: )\w+", "id: target", true),
+            ] {
+                let text = format!("{lines}{end}");
+                let mut run = Run::new(&world, 0);
+                for of in [Use::Test, Use::Find] {
+                    let regex = Regex::new(pattern, of).expect("compiles");
+                    assert_eq!(regex.is_match(&text, &mut run), Some(fits), "{pattern} {end:?} {kilobytes} {of:?}");
+                    let found = regex.group(&text, 0, &mut run).filter(|_| of == Use::Find);
+                    assert!(found.is_none_or(|found| found.contains("target")), "{pattern} {kilobytes}");
+                    assert_eq!(found.is_some(), fits && of == Use::Find, "{pattern} {end:?} {kilobytes}");
+                    assert!(!run.is_exhausted(), "{pattern} {kilobytes}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_was_compiled_does_not_tell_expressions_apart() {
         let (world, regex) = (World::nothing(), Regex::new("(?=b)c|^a", Use::Test).expect("compiles"));
         let before = format!("{regex:?}");
         assert_eq!(regex.is_match(&"b".repeat(5_000), &mut Run::new(&world, 0)), Some(false));
-        assert!(regex.compiled[1].get().is_some());
+        assert!(regex.exact.compiled[1].get().is_some());
         assert_eq!(format!("{regex:?}"), before);
         assert_ne!(format!("{:?}", Regex::new("(?=b)c|^b", Use::Test)), before);
     }
