@@ -26,6 +26,9 @@ pub enum Outcome {
     Filtered(activation::Filtered),
 }
 
+/// The name of an event within its profile, and its row.
+pub(crate) type NamedRow = ([u8; 10], Vec<u8>);
+
 /// One entry.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
@@ -40,7 +43,7 @@ pub(crate) enum Command {
     /// Pack a profile and send it to the one it was merged into.
     HandOver { sandbox: SandboxId, profile: ProfileId, winner: ProfileId },
     /// Take in a merged profile: its row and its events by name. An empty row: more parts follow.
-    Absorb { sandbox: SandboxId, profile: ProfileId, loser: ProfileId, row: Vec<u8>, events: Vec<([u8; 10], Vec<u8>)> },
+    Absorb { sandbox: SandboxId, profile: ProfileId, loser: ProfileId, row: Vec<u8>, events: Vec<NamedRow> },
     /// From here on evaluate with this plan.
     PlanChanged { n: u64 },
     /// Look again at profiles after `after` that plan `n` has not seen; a bounded step.
@@ -238,7 +241,7 @@ fn put_numbers(out: &mut Vec<u8>, numbers: &[u64]) {
     numbers.iter().for_each(|n| codec::put_u64(out, *n));
 }
 
-fn put_events(out: &mut Vec<u8>, events: &[([u8; 10], Vec<u8>)]) {
+fn put_events(out: &mut Vec<u8>, events: &[NamedRow]) {
     codec::put_u64(out, events.len() as u64);
     for (name, row) in events {
         out.extend_from_slice(name);
@@ -280,7 +283,7 @@ fn numbers(r: &mut Reader<'_>) -> Result<Vec<u64>> {
     (0..r.len()?).map(|_| r.u64()).collect()
 }
 
-fn named_event(r: &mut Reader<'_>) -> Result<([u8; 10], Vec<u8>)> {
+fn named_event(r: &mut Reader<'_>) -> Result<NamedRow> {
     let mut name = [0; 10];
     name.copy_from_slice(r.take(10)?);
     Ok((name, r.bytes()?.to_vec()))

@@ -8,7 +8,7 @@ use super::PartitionWorker;
 use super::hot::{Found, Hot};
 use super::scan::STEP;
 use super::settle::Touch;
-use crate::command::Command;
+use crate::command::{Command, NamedRow};
 use crate::error::{Error, Result};
 use crate::key;
 use crate::plan::SandboxPlan;
@@ -17,9 +17,6 @@ use model::{DatasetNo, PartitionNo, ProfileId, SandboxId, SmolStr};
 use profile::{AttributeMerge, Event, Fragment, Graph, MergePolicy, Profile};
 use std::ops::ControlFlow;
 use store::Keyspace;
-
-/// The name of an event and its row.
-pub(super) type NamedRow = ([u8; 10], Vec<u8>);
 
 impl PartitionWorker {
     /// Begins to take away what came from data sets that the new plan has no more.

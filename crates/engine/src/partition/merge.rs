@@ -7,7 +7,7 @@
 use super::PartitionWorker;
 use super::hot::{Found, Hot};
 use super::settle::Touch;
-use crate::command::Command;
+use crate::command::{Command, NamedRow};
 use crate::error::{Error, Result};
 use crate::key;
 use crate::plan::SandboxPlan;
@@ -77,7 +77,7 @@ impl PartitionWorker {
     }
 
     /// Reads and deletes the event rows of a profile.
-    fn take_events(&mut self, no: PartitionNo, sandbox: SandboxId, id: ProfileId) -> Result<Vec<([u8; 10], Vec<u8>)>> {
+    fn take_events(&mut self, no: PartitionNo, sandbox: SandboxId, id: ProfileId) -> Result<Vec<NamedRow>> {
         let prefix = key::events(sandbox, no, id);
         let mut events = Vec::new();
         for (key, row) in self.scan_through_batch(Keyspace::Event, &prefix)? {
@@ -120,7 +120,7 @@ impl PartitionWorker {
         id: ProfileId,
         loser: ProfileId,
         row: &[u8],
-        events: Vec<([u8; 10], Vec<u8>)>,
+        events: Vec<NamedRow>,
     ) -> Result<()> {
         let address = (sandbox, no, id);
         let Found::Here(mut hot) = self.take(address)? else {
@@ -166,7 +166,7 @@ impl PartitionWorker {
         sandbox: SandboxId,
         id: ProfileId,
         hot: &mut Hot,
-        events: Vec<([u8; 10], Vec<u8>)>,
+        events: Vec<NamedRow>,
     ) -> Result<()> {
         let plan = self.plan(no, sandbox);
         for (name, row) in events {
